@@ -1,0 +1,1 @@
+"""l2ssm: deep state-space models for system identification, with L2 gains that are proved."""
