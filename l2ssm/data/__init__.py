@@ -1,0 +1,9 @@
+"""Records of experiments: containers, readers, benchmarks, excitation signals, plants; numpy and scipy only."""
+
+from __future__ import annotations
+
+from l2ssm.data.benchmarks import Benchmark, benchmark
+from l2ssm.data.dataset import Dataset, Statistics
+from l2ssm.data.record import Record
+
+__all__ = ["Benchmark", "Dataset", "Record", "Statistics", "benchmark"]
