@@ -202,18 +202,18 @@ class StateSpace:
         return to_scipy(self)
 
     @classmethod
-    def from_control(cls, system: Any) -> StateSpace:
+    def from_control(cls, system: Any, dt: float | None = None) -> StateSpace:
         """The system of a discrete-time `control.StateSpace` or `TransferFunction`; see `convert.from_control`."""
         from l2ssm.systems.convert import from_control
 
-        return from_control(system)
+        return from_control(system, dt)
 
     @classmethod
-    def from_scipy(cls, system: Any) -> StateSpace:
+    def from_scipy(cls, system: Any, dt: float | None = None) -> StateSpace:
         """The system of a `scipy.signal.dlti`; see `convert.from_scipy`."""
         from l2ssm.systems.convert import from_scipy
 
-        return from_scipy(system)
+        return from_scipy(system, dt)
 
     def __repr__(self) -> str:
         return f"StateSpace(n_x={self.n_x}, n_u={self.n_u}, n_y={self.n_y}, dt={self.dt:g} s, {self.digest[:8]})"
