@@ -1,0 +1,200 @@
+"""`Certificate`: a claim about a gain, its witnesses and the numbers it is about. Part of the trusted base."""
+
+from __future__ import annotations
+
+import decimal
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l2ssm.errors import MalformedCertificateError, NotCertifiableError
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Dynamic
+from l2ssm.systems.state_space import StateSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STATEMENTS = {
+    "incremental": "L2 gain, incremental (any two inputs, same initial state)",
+    "l2": "L2 gain about any operating point (any deviation of the input, same initial state)",
+}
+MEANINGS = {
+    "incremental": "for all inputs u, v, every horizon T and every common initial state: "
+    "sum_{t<T} |y_u[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |u[t] - v[t]|^2",
+    "l2": "for every operating input v and deviation d, every horizon T and every common initial state: "
+    "sum_{t<T} |y_{v+d}[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |d[t]|^2 (implied by the incremental gain)",
+}
+ARITHMETIC = "ball arithmetic, 128 bit"
+NOT_COVERED = (
+    "the rounding of a runtime, in float32 or in float64: the numbers are taken as exact",
+    "two runs from different initial states: see bound(x0=...)",
+    "the lower bound, which was found by search in float64 and is not part of the proof",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """The gain of one layer, and what is needed to check it.
+
+    Attributes:
+        method: which theorem is used; with the type of the layer, a key of `verify.CHECKERS`.
+        gain: an upper bound of the incremental gain.
+        witness: named float64 arrays, with one or two axes.
+        inner: the claims of the layers inside.
+    """
+
+    method: str
+    gain: float
+    witness: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    inner: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True)
+class LowerBound:
+    """A gain that was attained in float64 by some input; evidence, not part of the proof."""
+
+    gain: float
+    description: str
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """gamma bounds the gain of `network`: the claim, its witnesses, and the numbers it is about.
+
+    A new object is unchecked. `verify` returns one with `verified` set, and only that one prints VERIFIED.
+
+    Attributes:
+        kind: "incremental" or "l2", see `MEANINGS`.
+        gamma: the bound, output unit per input unit.
+        network: the frozen model; its numbers are taken as exact.
+        proof: how the claims make gamma, a key of `verify.PROOFS`.
+        claims: one a layer of the chain.
+        lower: the worst input found, or None.
+        model_sha256: SHA-256 (hex) of the model file the numbers came from, or None.
+        created: versions of the programs that made it.
+        verified: whether `verify` has checked this very object.
+    """
+
+    kind: str
+    gamma: float
+    network: Interconnection
+    proof: str
+    claims: tuple[Claim, ...]
+    lower: LowerBound | None = None
+    model_sha256: str | None = None
+    created: Mapping[str, str] = field(default_factory=dict)
+    verified: bool = field(default=False, init=False)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the system the certificate is about."""
+        return self.network.digest
+
+    @property
+    def unit(self) -> str:
+        """Output unit / input unit where the channels agree, "" where they have none or differ."""
+        out, into = set(self.network.output_units), set(self.network.input_units)
+        if len(out) > 1 or len(into) > 1 or out | into == {""}:
+            return ""
+        return f"{out.pop() or '1'}/{into.pop() or '1'}"
+
+    def bound(self, x0: ArrayLike | None = None, u_energy: float = 0.0) -> float:
+        """sum |dy|^2 <= gamma^2 sum |du|^2 + V(dx0): see `storage.energy_bound`, which rounds upwards."""
+        from l2ssm.certificates.storage import energy_bound
+
+        return energy_bound(self, x0, u_energy)
+
+    def to_json(self) -> str:
+        """The file, always the same text for the same certificate."""
+        from l2ssm.certificates.document import encode
+
+        return encode(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Certificate:
+        """The certificate (not yet verified) of a text made by `to_json`; see `document.decode`."""
+        from l2ssm.certificates.document import decode
+
+        return decode(text)
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON file, or nothing."""
+        target = Path(path)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
+                file.write(self.to_json())
+            os.chmod(name, 0o644)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    @classmethod
+    def load(cls, path: str | Path) -> Certificate:
+        """Read a file written by `save`.
+
+        Raises:
+            MalformedCertificateError: no such file, or not a certificate.
+            CertificateError: the file was altered.
+        """
+        try:
+            return cls.from_json(Path(path).read_bytes().decode("ascii").replace("\r\n", "\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise MalformedCertificateError(f"cannot read the certificate {path}: {error}") from None
+
+    def summary(self) -> tuple[str, ...]:
+        """What is claimed, in plain lines; bounds are rounded to the safe side."""
+        unit = f" {self.unit}" if self.unit else ""
+        first = f"{STATEMENTS[self.kind]}: gamma <= {_decimal(self.gamma, decimal.ROUND_CEILING)}{unit}"
+        lines = [first]
+        if self.lower is not None:
+            gap = f"gap {100 * (self.gamma / self.lower.gain - 1):.2g} %" if self.lower.gain > 0 else "no gap known"
+            attained = _decimal(self.lower.gain, decimal.ROUND_FLOOR)
+            lines.append(f"worst input found: gamma >= {attained}{unit} ({gap}; {self.lower.description})")
+        model = f", model file sha256 {self.model_sha256[:12]}..." if self.model_sha256 else ""
+        methods = ", ".join(sorted({method for claim in self.claims for method in _methods(claim)}))
+        lines.append(f"by {self.proof} of {len(self.claims)} layer gain(s): {methods}")
+        lines.append(f"covers the numbers with sha256 {self.digest[:12]}...{model}; not the rounding of a runtime")
+        return tuple(lines)
+
+    def __str__(self) -> str:
+        first, *rest = self.summary()
+        status = f"VERIFIED ({ARITHMETIC})" if self.verified else "NOT VERIFIED HERE: run verify"
+        return "\n".join([f"{first}   {status}", *rest])
+
+
+def chain_of(system: object) -> Interconnection:
+    """The chain a system is certified as: itself, a one-layer chain, or the `network` of a model.
+
+    Raises:
+        NotCertifiableError: anything else.
+    """
+    network = getattr(system, "network", system)
+    if isinstance(network, StateSpace):
+        G = network
+        labels = (G.input_names, G.output_names, G.input_units, G.output_units)
+        names: Sequence[tuple[str, ...]] = [tuple(label or ()) for label in labels]
+        return Interconnection((Dynamic(G),), G.dt, *names)
+    if isinstance(network, Interconnection):
+        return network
+    raise NotCertifiableError(
+        f"{type(system).__name__} cannot be certified; expected a StateSpace, an Interconnection or a model"
+    )
+
+
+def _methods(claim: Claim) -> list[str]:
+    return [claim.method, *(method for inner in claim.inner for method in _methods(inner))]
+
+
+def _decimal(value: float, rounding: str) -> str:
+    """Five significant digits, rounded up or down as told."""
+    context = decimal.Context(prec=5, rounding=rounding)
+    return f"{context.create_decimal(value):g}".lower()

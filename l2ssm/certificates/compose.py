@@ -1,0 +1,208 @@
+"""`certify`: search the gain of every layer, multiply, and have `verify` prove the whole."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import flint
+import numpy as np
+
+from l2ssm.certificates import cauchy, lmi, riccati
+from l2ssm.certificates.certificate import MEANINGS, Certificate, Claim, LowerBound, chain_of
+from l2ssm.certificates.falsify import lower_bound
+from l2ssm.certificates.rigorous import Ball, ball_arithmetic, exact, gram
+from l2ssm.certificates.scaling import original_size, unit_size
+from l2ssm.certificates.smallest import smallest_float, smallest_gain
+from l2ssm.certificates.verify import verify
+from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
+from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Layer, Perceptron, Residual
+from l2ssm.systems.stability import is_schur, poles
+from l2ssm.systems.state_space import StateSpace
+
+METHODS = ("auto", "cauchy", "riccati", "lmi")
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard to look.
+
+    Attributes:
+        method: for linear layers, one of `METHODS`.
+        eps: relative slack above the H-infinity norm; None: 1e-6 up to 128 modes, 1e-3 above.
+        names: what errors call each linear layer.
+    """
+
+    method: str
+    eps: float | None
+    names: dict[int, str]
+
+    def name(self, layer: Layer, path: str) -> str:
+        """block0, block1, ... for linear layers; the place in the chain and the type for others."""
+        return self.names.get(id(layer), f"{path} ({type(layer).__name__})")
+
+
+def certify(
+    system: Any,
+    *,
+    kind: str = "incremental",
+    method: str = "auto",
+    gamma: float | None = None,
+    lower: bool = True,
+    eps: float | None = None,
+    model_sha256: str | None = None,
+) -> Certificate:
+    """A verified certificate: ||y_u - y_v|| <= gamma ||u - v|| over every horizon, from the same initial state.
+
+    Args:
+        system: a `StateSpace`, an `Interconnection`, or an object whose `network` is one.
+        kind: "incremental", or "l2": about any operating point, which the incremental gain implies.
+        method: for linear layers: "cauchy" (modes), "riccati" or "lmi" (any A); "auto" takes "cauchy" where A is block
+            diagonal and "riccati" elsewhere.
+        gamma: the bound to prove; the smallest one found if None.
+        lower: whether to search for a bad input too.
+        eps: relative slack above the H-infinity norm of a linear layer; None chooses.
+        model_sha256: SHA-256 (hex) of the model file the numbers come from, kept in the certificate.
+
+    Raises:
+        NotCertifiableError: a layer has no finite gain; it is named.
+        CertificateError: gamma was not proved; the smallest proved one is named.
+        OptionError: an unknown kind or method, gamma or eps not a finite number > 0.
+    """
+    _check_options(kind, method, gamma, eps)
+    network = chain_of(system)
+    names = {id(layer): name for name, layer in network.dynamic_layers().items()}
+    claims, product = _search_chain(network.layers, Search(method, eps, names), "layers")
+    if gamma is not None and not product <= exact(gamma) and eps is None:
+        claims, product = _search_chain(network.layers, Search(method, 1e-7, names), "layers")
+    smallest = _finite(product, "the product of all gains")
+    if gamma is not None and not product <= exact(gamma):
+        raise CertificateError(f"gamma = {gamma!r} is not proved; the smallest gain proved is {smallest!r}")
+    bound = smallest if gamma is None else float(gamma)
+    evidence = _evidence(network, kind, bound) if lower else None
+    return verify(Certificate(kind, bound, network, "product", claims, evidence, model_sha256, _versions()))
+
+
+def _search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tuple[Claim, ...], Ball]:
+    """(claims, product of their gains); `search_layer` for each."""
+    claims = []
+    product = exact(1.0)
+    for i, layer in enumerate(layers):
+        name = search.name(layer, f"{path}.{i}")
+        if type(layer) not in CERTIFIERS:
+            known = ", ".join(sorted(cls.__name__ for cls in CERTIFIERS))
+            raise NotCertifiableError(f"{name}: no gain is known for this type of layer; known: {known}")
+        try:
+            with ball_arithmetic():
+                claim = CERTIFIERS[type(layer)](layer, search, f"{path}.{i}")
+                product *= exact(claim.gain)
+        except NotCertifiableError:
+            raise
+        except CertificateError as error:
+            raise CertificateError(f"{name}: {error}") from None
+        claims.append(claim)
+        _finite(product, name)
+    return tuple(claims), product
+
+
+def _dynamic(layer: Dynamic, search: Search, path: str) -> Claim:
+    """Cauchy or dense storage, see `certify`."""
+    G, name = layer.G, search.name(layer, path)
+    if not is_schur(G):
+        pole = complex(poles(G)[0])
+        where = "on" if abs(pole) == 1 else "outside"
+        shown = f"{pole.real:.10g}" if pole.imag == 0 else f"{pole:.10g}"
+        raise NotCertifiableError(f"{name}: pole {shown} {where} the unit circle, no finite gain")
+    G, k, b = unit_size(G)
+    return original_size(_linear_claim(G, search, name), k, b)
+
+
+def _linear_claim(G: StateSpace, search: Search, name: str) -> Claim:
+    method = search.method
+    if method == "auto":
+        method = "cauchy" if G.modes is not None and G.n_x else "riccati"
+    if method == "cauchy":
+        if G.modes is None:
+            raise OptionError(f"{name}: method 'cauchy' needs a block-diagonal A; use 'riccati' or 'lmi'")
+        eps = search.eps or (1e-6 if G.modes.lam.size <= 128 else 1e-3)
+        w = cauchy.search(G.modes, G.hinf().lower, eps)
+        witness = {"delta": w.delta, "C2_real": w.C2.real, "C2_imag": w.C2.imag, "Y": w.Y}
+        return Claim("cauchy", w.gain, witness)
+    gain, P = lmi.storage(G) if method == "lmi" and G.n_x else riccati.storage(G, search.eps or 1e-6)
+    return Claim("storage", gain, {"P": P})
+
+
+def _affine(layer: Affine, search: Search, path: str) -> Claim:
+    """The spectral norm of W."""
+    return Claim("norm", smallest_gain(gram(layer.W)))
+
+
+def _contractive(layer: Contractive, search: Search, path: str) -> Claim:
+    """max(1 - c a s^2, c b s^2 - 1) for slopes in [a, b] and ||W|| <= s."""
+    s = smallest_gain(gram(layer.W))
+    sigma, cs2 = ACTIVATIONS[layer.activation], exact(layer.c) * exact(s) ** 2
+    candidates = (1 - cs2 * exact(min(sigma.slope_min, 0.0)), cs2 * exact(max(sigma.slope_max, 0.0)) - 1)
+    return Claim("slope", max(smallest_float(x) for x in candidates), {"norms": np.array([[s]])})
+
+
+def _perceptron(layer: Perceptron, search: Search, path: str) -> Claim:
+    """s1 s2 Lip(sigma)."""
+    s1, s2 = smallest_gain(gram(layer.W1)), smallest_gain(gram(layer.W2))
+    gain = smallest_float(exact(s1) * exact(s2) * exact(ACTIVATIONS[layer.activation].lipschitz))
+    return Claim("norms", gain, {"norms": np.array([[s1, s2]])})
+
+
+def _residual(layer: Residual, search: Search, path: str) -> Claim:
+    """1 + the product of the gains inside."""
+    claims, product = _search_chain(layer.layers, search, path)
+    return Claim("sum", _finite(1 + product, search.name(layer, path)), {}, claims)
+
+
+CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
+    Affine: _affine,
+    Dynamic: _dynamic,
+    Contractive: _contractive,
+    Perceptron: _perceptron,
+    Residual: _residual,
+}
+
+
+def _finite(x: Ball, name: str) -> float:
+    """x rounded up, or a NotCertifiableError that names the layer."""
+    try:
+        return smallest_float(x)
+    except CertificateError:
+        raise NotCertifiableError(f"{name}: the product of gains leaves the range of float64, no finite gain") from None
+
+
+def _evidence(network: Interconnection, kind: str, gamma: float) -> LowerBound:
+    """The worst input found; a gain above the proved one would be a contradiction, and is an error."""
+    found = lower_bound(network, kind)
+    if not found.gain <= gamma:
+        raise CertificateError(f"a gain of {found.gain!r} was found ({found.description}) above gamma = {gamma!r}")
+    return found
+
+
+def _versions() -> dict[str, str]:
+    """The programs that made the certificate."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__, "python-flint": flint.__version__}
+    try:
+        versions["l2ssm"] = metadata.version("l2ssm")
+    except metadata.PackageNotFoundError:
+        versions["l2ssm"] = "not installed"
+    return versions
+
+
+def _check_options(kind: str, method: str, gamma: float | None, eps: float | None) -> None:
+    if kind not in MEANINGS:
+        raise OptionError(f"kind is {kind!r}, expected one of {', '.join(MEANINGS)}")
+    if method not in METHODS:
+        raise OptionError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
+    for name, value in (("gamma", gamma), ("eps", eps)):
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise OptionError(f"{name} is {value}, expected a finite number > 0")

@@ -1,0 +1,181 @@
+"""Lower bounds of a gain: bad inputs found by search and measured by simulation in float64. Evidence, not proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.certificates.certificate import LowerBound, chain_of
+from l2ssm.errors import OptionError
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine, Dynamic
+
+Array = NDArray[np.float64]
+
+STARTS = ("zero", "centre", "step", "sine", "noise")
+"""Names of the base inputs u the search starts from."""
+OPERATING_STARTS = ("zero", "centre", "step")
+"""Those that stay at one operating point."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorstInput:
+    """Two inputs u and u + du whose outputs differ by gain ||du||.
+
+    Attributes:
+        gain: ||y(u + du) - y(u)|| / ||du|| from x0 = 0, by simulation in float64.
+        u: (T, n_u) base input.
+        du: (T, n_u) deviation.
+        description: where it was found.
+    """
+
+    gain: float
+    u: Array
+    du: Array
+    description: str
+
+
+def worst_input(
+    system: Any,
+    horizon: int | None = None,
+    starts: Sequence[str] = STARTS,
+    seed: int = 0,
+    amplitudes: Sequence[float] = (0.1, 1.0, 10.0),
+    iterations: int = 12,
+) -> WorstInput:
+    """The worst pair of inputs found: power iteration du <- R J(u + du)'(y(u + du) - y(u)) at fixed norm R.
+
+    The iteration climbs the secant gain itself; for small R it is the power iteration on the derivative J at u, for a
+    linear system the one on the system, which converges to the H-infinity norm from below as the horizon grows. Two
+    steps are made from every start, the best four are continued, the best of all also in u where starts allow it.
+
+    Args:
+        system: what `certify` takes.
+        horizon: number of samples; by default ten time constants of the slowest pole, within [256, 2048].
+        starts: names from `STARTS`: u = 0, the input that centres the first layer, and that plus a step, a sinusoid at
+            the peak of the linearisation, or white noise.
+        seed: of the noise.
+        amplitudes: RMS of the bases and of the deviations, in units of 1 / norm of the first layer if it is affine.
+        iterations: steps of each continued search.
+
+    Raises:
+        OptionError: an unknown start, a horizon below 1.
+    """
+    network = chain_of(system)
+    T = horizon if horizon is not None else _default_horizon(network)
+    if T < 1 or not set(starts) <= set(STARTS) or not starts:
+        raise OptionError(f"horizon {T} and starts {tuple(starts)}: expected >= 1 and names of {', '.join(STARTS)}")
+    with np.errstate(all="ignore"):
+        found = [climb(network, trial, 2) for trial in _trials(network, starts, amplitudes, T, seed)]
+        found = [climb(network, trial, iterations) for trial in sorted(found, key=lambda w: -w.gain)[:4]]
+        best = max(found, key=lambda w: w.gain)
+        if not set(starts) <= set(OPERATING_STARTS):
+            best = ascend(network, best, iterations)
+        best = climb(network, best, 2 * iterations)
+    return WorstInput(best.gain, best.u, best.du, f"{best.description}, {T} samples simulated in float64")
+
+
+def lower_bound(network: Interconnection, kind: str = "incremental") -> LowerBound:
+    """The gain of the worst input found; of a single linear layer, the peak of its frequency response."""
+    if len(network.layers) == 1 and isinstance(network.layers[0], Dynamic):
+        bracket = network.layers[0].G.hinf()
+        return LowerBound(bracket.lower, f"sinusoid at {bracket.omega_peak:.6g} rad/s, frequency response in float64")
+    found = worst_input(network, starts=OPERATING_STARTS if kind == "l2" else STARTS)
+    return LowerBound(found.gain, found.description)
+
+
+def climb(network: Interconnection, start: WorstInput, iterations: int) -> WorstInput:
+    """The best pair on the way of the power iteration from `start`; u and the norm of du are kept."""
+    best, du = start, start.du
+    size, base = float(np.linalg.norm(du)), network.simulate(start.u)
+    for _ in range(iterations):
+        du = (start.u + du) - start.u  # as rounded in the sum
+        tangent = network.tangent(start.u + du)
+        dy = tangent.y - base
+        norm = float(np.linalg.norm(du))
+        gain = float(np.linalg.norm(dy)) / norm if norm > 0 else 0.0
+        settled = gain <= best.gain * (1 + 1e-5)
+        if gain > best.gain and np.isfinite(gain):
+            best = WorstInput(gain, start.u, du, start.description)
+        gradient = tangent.vjp(dy)
+        norm = float(np.linalg.norm(gradient))
+        if settled or not (np.isfinite(norm) and norm > 0):
+            break
+        du = gradient * (size / norm)
+    return best
+
+
+def ascend(network: Interconnection, start: WorstInput, iterations: int) -> WorstInput:
+    """Move u along the gradient J(u + du)'dy - J(u)'dy of |dy|^2 / 2 while that pays."""
+    best, step = start, 0.3
+    for _ in range(iterations):
+        ahead, behind = network.tangent(best.u + best.du), network.tangent(best.u)
+        dy = ahead.y - behind.y
+        gradient = ahead.vjp(dy) - behind.vjp(dy)
+        norm = float(np.linalg.norm(gradient))
+        if not (np.isfinite(norm) and norm > 1e-9 * float(np.linalg.norm(ahead.vjp(dy)))):
+            break
+        length = step * max(float(np.linalg.norm(best.u)), float(np.linalg.norm(best.du)))
+        moved = WorstInput(0.0, best.u + gradient * (length / norm), best.du, start.description)
+        trial = climb(network, moved, 2)
+        best, step = (trial, 1.5 * step) if trial.gain > best.gain else (best, step / 3)
+    return best
+
+
+def _trials(
+    network: Interconnection, starts: Sequence[str], amplitudes: Sequence[float], T: int, seed: int
+) -> Iterator[WorstInput]:
+    """Bases and deviations to start from: one a constant base, two (as large, 1000 times smaller) another base."""
+    unit, centre = _operating_point(network)
+    rest = np.zeros((T, network.n_u))
+    resonance, where = resonant_input(network, rest + centre)
+    shapes = {"step": rest + 1, "sine": resonance, "noise": np.random.default_rng(seed).standard_normal(rest.shape)}
+    for name in starts:
+        for size in amplitudes:
+            if name in shapes:
+                u = centre + size * unit * shapes[name]
+                text = f"base {name} of RMS {size * unit:.3g}, deviation near {where}"
+                yield WorstInput(0.0, u, size * unit * resonance, text)
+                yield WorstInput(0.0, u, 1e-3 * size * unit * resonance, text)
+            else:
+                u = rest if name == "zero" else rest + centre
+                yield WorstInput(0.0, u, size * unit * resonance, f"base {name}, deviation near {where}")
+
+
+def resonant_input(network: Interconnection, u: Array) -> tuple[Array, str]:
+    """(du (T, n_u) of RMS 1, its frequency): a windowed sinusoid at the peak of the linearisation at u."""
+    T, m = u.shape
+    tangent = network.tangent(u)
+    impulses = np.zeros((m, T, m))
+    impulses[range(m), 0, range(m)] = 1.0
+    H = np.stack([np.fft.rfft(tangent.jvp(impulse), axis=0) for impulse in impulses], axis=2)  # (F, n_y, n_u)
+    window = np.sin(np.pi * (np.arange(T) + 0.5) / T)[:, None]
+    if not np.all(np.isfinite(H)):
+        return np.ones((T, m)), "0 rad/s"
+    peak = int(np.argmax(np.linalg.norm(H, ord=2, axis=(1, 2))))
+    direction = np.linalg.svd(H[peak])[2][0].conj()
+    angle = 2 * np.pi * peak / T
+    du = window * (np.exp(1j * angle * np.arange(T))[:, None] * direction).real
+    if not np.linalg.norm(du) > 1e-3:
+        du = window * np.ones((1, m))
+    return du * (np.sqrt(T) / np.linalg.norm(du)), f"{angle / network.dt:.4g} rad/s"
+
+
+def _operating_point(network: Interconnection) -> tuple[float, Array]:
+    """(unit, centre): 1 / ||W|| and the u nearest to W u + b = 0 of a first affine layer; (1, 0) without one."""
+    first = network.layers[0]
+    if isinstance(first, Affine) and np.any(first.W):
+        centre = np.linalg.lstsq(first.W, -first.b, rcond=1e-9)[0]
+        return 1 / float(np.linalg.norm(first.W, 2)), np.asarray(centre)
+    return 1.0, np.zeros(network.n_u)
+
+
+def _default_horizon(network: Interconnection) -> int:
+    """Ten time constants of the slowest pole, within [256, 2048]."""
+    operators = [layer.G for layer in network.dynamic_layers().values() if isinstance(layer, Dynamic)]
+    slowest = max((G.spectral_radius() for G in operators), default=0.0)
+    return int(np.clip(np.ceil(10 / max(1 - slowest, 1e-6)), 256, 2048))

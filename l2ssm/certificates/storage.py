@@ -1,0 +1,89 @@
+"""The storage term: what a non-zero initial state adds to the energy bound of a certificate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from l2ssm.certificates.bounded_real import cauchy_storage
+from l2ssm.certificates.certificate import Certificate, Claim
+from l2ssm.certificates.rigorous import Ball, ball_arithmetic, embed, exact, rounded_up
+from l2ssm.errors import CertificateError, OptionError
+from l2ssm.systems.layers import Dynamic, Layer, Residual
+from l2ssm.systems.simulation import initial_state
+from l2ssm.systems.state_space import StateSpace
+
+Array = NDArray[np.float64]
+
+
+def energy_bound(certificate: Certificate, x0: ArrayLike | None, u_energy: float) -> float:
+    """A float that is at least sum |dy|^2 over every horizon, for two runs that differ by du and by x0 initially.
+
+    One linear block: sum |dy|^2 <= gamma^2 sum |du|^2 + V(x0). A chain: with e the norm of the difference that enters a
+    layer, the norm of the one that leaves it is at most g e (static), sqrt(g^2 e^2 + V(x0)) (linear, x0 its part of
+    the state) or e + the same through the chain inside (residual); the last square is the bound. A linear system
+    may be compared with its run at rest: then du = u, dy = y.
+
+    Args:
+        certificate: product proof.
+        x0: (n_x,) difference of the initial states of all linear layers in their order; zero by default.
+        u_energy: sum |du|^2 >= 0.
+
+    Raises:
+        OptionError: u_energy is not a finite number >= 0.
+        RealizationError: x0 of another length.
+        CertificateError: the certificate holds no storage for a layer with a non-zero x0.
+
+    Source: dissipation inequality V(x[k+1]) - V(x[k]) + |y[k]|^2 <= g^2 |u[k]|^2, summed.
+    """
+    if not (math.isfinite(u_energy) and u_energy >= 0):
+        raise OptionError(f"u_energy is {u_energy}, expected a finite number >= 0")
+    network = certificate.network
+    state = initial_state(x0, network.n_x)
+    if not np.any(state):
+        with ball_arithmetic():
+            return rounded_up(exact(certificate.gamma) ** 2 * exact(u_energy))
+    with ball_arithmetic():
+        norm = _through(network.layers, certificate.claims, exact(u_energy).sqrt(), state)
+        return rounded_up(norm**2)
+
+
+def storage_value(G: StateSpace, claim: Claim, x0: Array) -> Ball:
+    """V(x0) >= 0 of the storage function that the claim holds, as a ball."""
+    if claim.method == "storage":
+        x = embed(x0[:, None])
+        return (x.T @ embed(claim.witness["P"]) @ x)[0, 0] if G.n_x else exact(0.0)
+    if claim.method != "cauchy" or G.modes is None:
+        raise CertificateError(f"a claim by {claim.method!r} has no storage function for a non-zero initial state")
+    w = claim.witness
+    V = cauchy_storage(
+        embed(G.modes.lam[:, None]), embed(G.modes.C), embed(w["delta"]), embed(w["C2_real"] + 1j * w["C2_imag"])
+    )
+    return V.value(embed(_modal_state(G, x0)[:, None]))[0, 0]
+
+
+def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state: Array) -> Ball:
+    """The norm of the difference behind a chain of layers."""
+    parts = np.split(state, np.cumsum([layer.n_x for layer in layers])[:-1])
+    for layer, claim, x0 in zip(layers, claims, parts, strict=True):
+        if isinstance(layer, Dynamic):
+            value = storage_value(layer.G, claim, x0) if np.any(x0) else exact(0.0)
+            norm = ((exact(claim.gain) * norm) ** 2 + value).sqrt()
+        elif isinstance(layer, Residual):
+            norm = norm + _through(layer.layers, claim.inner, norm, x0)
+        else:
+            norm = exact(claim.gain) * norm
+    return norm
+
+
+def _modal_state(G: StateSpace, x0: Array) -> NDArray[np.complex128]:
+    """The state of every mode: x_i + j x_{i+1} for a 2x2 block of A, x_i for a 1x1 block."""
+    z, i = [], 0
+    while i < G.n_x:
+        pair = i + 1 < G.n_x and G.A[i + 1, i] != 0
+        z.append(complex(x0[i], x0[i + 1] if pair else 0.0))
+        i += 2 if pair else 1
+    return np.array(z, dtype=np.complex128)

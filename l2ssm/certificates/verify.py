@@ -1,0 +1,201 @@
+"""`verify`: check a certificate from its own numbers, in ball arithmetic. Part of the trusted base.
+
+The proof `product`: the incremental gain of a chain is at most the product of the gains of its layers. Each layer's
+gain rests on one theorem, an entry of `CHECKERS`: a checker returns or raises, and nothing else counts.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
+from l2ssm.certificates.certificate import Certificate, Claim, chain_of
+from l2ssm.certificates.rigorous import (
+    Ball,
+    assert_gain,
+    assert_positive_definite,
+    assert_schur,
+    ball_arithmetic,
+    embed,
+    exact,
+    gram,
+)
+from l2ssm.errors import CertificateError, MalformedCertificateError
+from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Layer, Perceptron, Residual
+
+
+def verify(certificate: Certificate | str | Path, model: Any = None) -> Certificate:
+    """The certificate, verified: every claim proved again from the numbers it holds, about `model` if one is given.
+
+    Args:
+        certificate: the object, or the path of its file.
+        model: what it should be about: a `StateSpace`, an `Interconnection`, an object with a `network`, or the path of
+            a model file, whose SHA-256 must be that in the certificate if it holds one.
+
+    Raises:
+        MalformedCertificateError: it cannot be read.
+        CertificateError: refuted, not proved, or about another model.
+    """
+    checked = _fresh(certificate) if isinstance(certificate, Certificate) else Certificate.load(certificate)
+    gamma, lower = checked.gamma, checked.lower
+    if not gamma > 0:
+        raise CertificateError(f"gamma is {gamma}, expected a number > 0")
+    if checked.proof not in PROOFS:
+        raise CertificateError(f"unknown proof {checked.proof!r}; known: {', '.join(PROOFS)}")
+    with ball_arithmetic():
+        PROOFS[checked.proof](checked)
+    if lower is not None and not 0 <= lower.gain <= gamma:
+        raise CertificateError(f"the lower bound {lower.gain} is not within [0, gamma], gamma = {gamma}")
+    if model is not None:
+        _check_model(checked, model)
+    object.__setattr__(checked, "verified", True)
+    return checked
+
+
+def check_product(certificate: Certificate) -> None:
+    """Every claim holds and their product is at most gamma, or CertificateError."""
+    gain = check_chain(certificate.network.layers, certificate.claims, "layers")
+    if not gain <= exact(certificate.gamma):
+        raise CertificateError(f"gamma = {certificate.gamma!r} is below the product of the gains, {gain}")
+
+
+def check_chain(layers: Sequence[Layer], claims: Sequence[Claim], name: str) -> Ball:
+    """The product of the gains of the layers, each of them proved; CertificateError otherwise."""
+    if len(layers) != len(claims):
+        raise CertificateError(f"{name} has {len(layers)} layers and {len(claims)} claims")
+    product = exact(1.0)
+    for i, (layer, claim) in enumerate(zip(layers, claims, strict=True)):
+        key = (type(layer), claim.method)
+        if key not in CHECKERS:
+            raise CertificateError(f"{name}.{i}: no theorem {claim.method!r} for a {type(layer).__name__}")
+        CHECKERS[key](layer, claim, f"{name}.{i}")
+        product *= exact(claim.gain)
+    return product
+
+
+def check_cauchy(layer: Dynamic, claim: Claim, name: str) -> None:
+    """|lam_i| < 1, delta > 0 and T < gain^2 I for the T of `bounded_real.cauchy_matrix`."""
+    modes = layer.G.modes
+    if modes is None:
+        raise CertificateError(f"{name}: a Cauchy witness needs a block-diagonal A")
+    n, m = modes.B.shape
+    delta, real, imag, Y = _witness(claim, name, "delta", "C2_real", "C2_imag", "Y")
+    r = Y.shape[0]
+    _expect(name, delta=(delta, (n, 1)), C2_real=(real, (r, n)), C2_imag=(imag, (r, n)), Y=(Y, (r, m)))
+    assert_schur(modes.lam)
+    if not np.all(delta > 0):
+        raise CertificateError(f"{name}: delta is not positive")
+    lam, C2 = modes.lam[:, None], real + 1j * imag
+    T = cauchy_matrix(*(embed(M) for M in (lam, modes.B, modes.C, modes.D, delta, C2, Y)))
+    assert_gain(T, claim.gain, name)
+
+
+def check_storage(layer: Dynamic, claim: Claim, name: str) -> None:
+    """P = P' > 0 and the bounded-real matrix M(P, gain) < 0."""
+    G = layer.G
+    (P,) = _witness(claim, name, "P")
+    _expect(name, P=(P, (G.n_x, G.n_x)))
+    if not np.array_equal(P, P.T):
+        raise CertificateError(f"{name}: P is not symmetric")
+    assert_positive_definite(embed(P), f"P of {name}")
+    M = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(claim.gain) ** 2, embed)
+    assert_positive_definite(M * -1, f"-M(P, gain) of {name}")
+
+
+def check_affine(layer: Affine, claim: Claim, name: str) -> None:
+    """||W||_2 < gain."""
+    _witness(claim, name)
+    assert_gain(gram(layer.W), claim.gain, name)
+
+
+def check_contractive(layer: Contractive, claim: Claim, name: str) -> None:
+    """||W||_2 < s and max(1 - c a s^2, c b s^2 - 1) <= gain, slopes within [a, b], a <= 0 <= b.
+
+    A difference of outputs is (I - c W'SW)(u - v) with S diagonal within [a, b]: symmetric, its eigenvalues lie within
+    [1 - c b s^2, 1 - c a s^2].
+    """
+    (s,) = _norms(claim, name, 1)
+    assert_gain(gram(layer.W), s, name)
+    slopes, cs2 = ACTIVATIONS[layer.activation], exact(layer.c) * exact(s) ** 2
+    below, above = exact(min(slopes.slope_min, 0.0)), exact(max(slopes.slope_max, 0.0))
+    if not (1 - cs2 * below <= exact(claim.gain) and cs2 * above - 1 <= exact(claim.gain)):
+        raise CertificateError(f"{name}: the gain of the Contractive layer exceeds {claim.gain}")
+
+
+def check_perceptron(layer: Perceptron, claim: Claim, name: str) -> None:
+    """||W1||_2 < s1, ||W2||_2 < s2 and s1 s2 Lip(sigma) <= gain."""
+    s1, s2 = _norms(claim, name, 2)
+    assert_gain(gram(layer.W1), s1, f"W1 of {name}")
+    assert_gain(gram(layer.W2), s2, f"W2 of {name}")
+    if not exact(s1) * exact(s2) * exact(ACTIVATIONS[layer.activation].lipschitz) <= exact(claim.gain):
+        raise CertificateError(f"{name}: the gain of the Perceptron exceeds {claim.gain}")
+
+
+def check_residual(layer: Residual, claim: Claim, name: str) -> None:
+    """1 + the product of the gains inside <= gain."""
+    _witness(claim, name, inner=True)
+    if not 1 + check_chain(layer.layers, claim.inner, name) <= exact(claim.gain):
+        raise CertificateError(f"{name}: 1 + the gain of the chain inside exceeds {claim.gain}")
+
+
+CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str], None]] = {
+    (Affine, "norm"): check_affine,
+    (Dynamic, "cauchy"): check_cauchy,
+    (Dynamic, "storage"): check_storage,
+    (Contractive, "slope"): check_contractive,
+    (Perceptron, "norms"): check_perceptron,
+    (Residual, "sum"): check_residual,
+}
+PROOFS: dict[str, Callable[[Certificate], None]] = {"product": check_product}
+
+
+def _witness(claim: Claim, name: str, *fields: str, inner: bool = False) -> list[NDArray[np.float64]]:
+    """The arrays of exactly these names, each with two axes."""
+    if set(claim.witness) != set(fields) or (claim.inner and not inner):
+        raise CertificateError(f"{name}: the witness has {sorted(claim.witness)}, expected {sorted(fields)}")
+    arrays = [claim.witness[field] for field in fields]
+    if any(M.ndim != 2 for M in arrays):
+        raise CertificateError(f"{name}: every array of the witness needs two axes")
+    return arrays
+
+
+def _norms(claim: Claim, name: str, count: int) -> list[float]:
+    (norms,) = _witness(claim, name, "norms")
+    _expect(name, norms=(norms, (1, count)))
+    return [float(s) for s in norms[0]]
+
+
+def _expect(name: str, **arrays: tuple[NDArray[np.float64], tuple[int, int]]) -> None:
+    for field, (M, shape) in arrays.items():
+        if M.shape != shape:
+            raise CertificateError(f"{name}: {field} has shape {M.shape}, expected {shape}")
+
+
+def _fresh(certificate: Certificate) -> Certificate:
+    """The certificate as it would be read from its file: nothing is checked that is not in the file."""
+    try:
+        text = certificate.to_json()
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise MalformedCertificateError(f"the certificate cannot be written: {error!r}") from None
+    return Certificate.from_json(text)
+
+
+def _check_model(certificate: Certificate, model: Any) -> None:
+    """The certificate is about this system, and about this model file; CertificateError otherwise."""
+    if isinstance(model, (str, Path)):
+        model = importlib.import_module("l2ssm.identification.model").load(model)
+        if certificate.model_sha256 is not None and certificate.model_sha256 != model.digest:
+            about = certificate.model_sha256[:12]
+            raise CertificateError(f"the certificate is about the model file {about}..., not {model.digest[:12]}...")
+    digest = chain_of(model).digest
+    if digest != certificate.digest:
+        raise CertificateError(
+            f"the certificate is about the system {certificate.digest[:12]}..., not {digest[:12]}..."
+        )
