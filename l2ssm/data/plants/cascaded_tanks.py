@@ -24,7 +24,7 @@ class CascadedTanks(Plant):
         x1' = f1 = -k1 sqrt(x1) + k4 max(u, 0)                          (held at 0 while x1 = height and f1 > 0)
         x2' = f2 = k2 sqrt(x1) - k3 sqrt(x2) + (k2/k1) share max(f1, 0)[x1 = height]
                                                                         (held at 0 while x2 = height + drop and f2 > 0)
-        y  = x2 - drop
+        y  = min(x2 - drop, height)
 
     Of the water that overflows from the upper tank `overflow_share` falls into the lower one, the rest is lost.
 
@@ -85,8 +85,8 @@ class CascadedTanks(Plant):
         return rise1, rise2
 
     def output(self, x: FloatArray, u: FloatArray) -> FloatArray:
-        """The level of the lower tank, V."""
-        return x[..., 1:2] - self.drop
+        """The level of the lower tank, V, at most `height` to the last digit."""
+        return np.minimum(x[..., 1:2] - self.drop, self.height)
 
     def measure(self, y: FloatArray, rng: Generator) -> FloatArray:
         """y plus noise, cut off where the sensor saturates."""
@@ -112,7 +112,7 @@ class CascadedTanks(Plant):
             B = np.array([[0.0], [spill * pump]])
         if x[1] >= self.height + self.drop:
             A[1], B[1] = 0.0, 0.0
-        return A, B, np.array([[0.0, 1.0]]), np.zeros((1, 1))
+        return A, B, np.array([[0.0, float(x[1] - self.drop <= self.height)]]), np.zeros((1, 1))
 
     def excitation(self, samples: int, seed: int | SeedSequence | Generator) -> FloatArray:
         """A slow random-phase multisine (up to 0.0144 Hz as in the benchmark), moved and scaled into 0.4 .. 6.5 V."""
