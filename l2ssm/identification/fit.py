@@ -1,0 +1,206 @@
+"""`fit`: from input/output records to a frozen `Model`."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from l2ssm.data.dataset import Dataset
+from l2ssm.data.record import Record
+from l2ssm.errors import DataError, OptionError
+from l2ssm.identification.initial import InitialState, features
+from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize
+from l2ssm.identification.model import Model
+from l2ssm.identification.windows import Scored, hold_out, random_windows, standardise, whole_records
+from l2ssm.networks.deep import DeepSSM
+from l2ssm.networks.freeze import freeze
+from l2ssm.networks.scaling import Scaling
+
+HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
+SLOWEST = 0.25  # longest initial time constant, as a fraction of the training window
+
+
+def fit(
+    train: Dataset | Record,
+    valid: Dataset | Record | None = None,
+    *,
+    cell: str | None = None,
+    gamma: float | None = None,
+    layers: int = 3,
+    d_model: int = 8,
+    n_x: int = 8,
+    scaffold: str | None = None,
+    static_layers: int | None = None,
+    hidden: int | None = None,
+    activation: str | None = None,
+    initial: str = "encoder",
+    n_init: int | None = None,
+    window: int = 512,
+    batch: int = 8,
+    steps: int = 1000,
+    learning_rate: float = 5e-3,
+    validate_every: int = 50,
+    patience: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    progress: Callable[[Progress], None] | None = None,
+) -> Model:
+    """Fit a deep state-space model by the error of its free run; the best parameters on validation data are kept.
+
+    Args:
+        train: records with u and y.
+        valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
+            record, are not trained on and serve instead.
+        cell: a name of `CELLS`; default "bounded" with gamma, "lru" without.
+        gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed.
+        layers, d_model, n_x: blocks, width of a block, complex states of a cell.
+        scaffold, static_layers, hidden, activation: see `DeepSSM`.
+        initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
+        n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
+        window, batch: training windows: samples, number.
+        steps: optimiser steps at most.
+        learning_rate: peak of the one-cycle schedule.
+        validate_every: steps between validations.
+        patience: validations without improvement before stopping; None: never.
+        minutes: wall-clock budget; None: none.
+        seed: of parameters and windows; the same seed on the same machine gives the same model.
+        progress: called with a `Progress` at each validation.
+
+    Raises:
+        DataError: no outputs, a channel that does not vary, records too short, or valid of other channels or dt.
+        OptionError: an option out of range, or gamma with a cell that cannot hold it.
+        FitError: training gave nothing finite.
+    """
+    began = time.monotonic()
+    train, valid = _checked(train, valid)
+    for name, value in (("window", window), ("batch", batch), ("steps", steps), ("validate_every", validate_every)):
+        if not (isinstance(value, (int, np.integer)) and value >= 1):
+            raise OptionError(f"{name} is {value!r}, expected an integer >= 1")
+    for name, number in (("learning_rate", learning_rate), ("minutes", minutes)):
+        if number is not None and not (math.isfinite(number) and number > 0):
+            raise OptionError(f"{name} is {number!r}, expected a number > 0")
+    lengths = [record.T for data in (train, valid) if data is not None for record in data]
+    if n_init is None:
+        n_init = 0 if initial == "zero" else max(1, min(50, min(lengths) // 4))
+    rule = InitialState(initial, n_init)
+    stats = train.statistics()
+    scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
+    options = {
+        "cell": cell or ("bounded" if gamma is not None else "lru"),
+        "gamma": gamma,
+        "layers": layers,
+        "d_model": d_model,
+        "n_x": n_x,
+        "scaffold": scaffold,
+        "static_layers": static_layers,
+        "hidden": hidden,
+        "activation": activation,
+        "slowest": SLOWEST * min(window, max(record.T for record in train)),
+        "seed": seed,
+    }
+    deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
+    fitted, checked = _split(standardise(train, scaling), None if valid is None else standardise(valid, scaling))
+    trainee = Trainee(deep, _feature_count(fitted[0], rule))
+    outcome = minimize(
+        trainee,
+        random_windows(fitted, rule, window=window, batch=batch, seed=seed),
+        whole_records(checked, rule),
+        steps=steps,
+        learning_rate=learning_rate,
+        validate_every=validate_every,
+        patience=patience,
+        minutes=minutes,
+        progress=progress,
+    )
+    info = options | {
+        "steps": steps,
+        "window": window,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "n_parameters": sum(p.numel() for p in trainee.parameters()),
+        "data_digest": train.digest,
+        "validation": "given"
+        if valid is not None
+        else f"{HELD_OUT:.0%} of the training samples, {BLOCKS} blocks a record",
+        "versions": {name: version(name) for name in ("l2ssm", "torch", "numpy", "scipy")}
+        | {"python": platform.python_version()},
+        **_summary(outcome),
+    }
+    model = _frozen(trainee, train[0], scaling, rule, info)
+    return _with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
+
+
+def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[Dataset, Dataset | None]:
+    """Both as datasets with outputs, train varying in every channel, valid like train."""
+    made = [Dataset([d]) if isinstance(d, Record) else d for d in (train, valid)]
+    for name, data in zip(("train", "valid"), made, strict=True):
+        if data is None and name == "valid":
+            continue
+        if not isinstance(data, Dataset):
+            raise DataError(f"{name} is a {type(data).__name__}, expected a Dataset or a Record; see l2ssm.read")
+        data.require_outputs()
+    assert made[0] is not None
+    made[0].require_variation()
+    if made[1] is not None:
+        Dataset([r.renamed(f"{part}/{r.name}") for part, d in zip("tv", made, strict=True) if d is not None for r in d])
+    return made[0], made[1]
+
+
+def _split(train: list[Scored], valid: list[Scored] | None) -> tuple[list[Scored], list[Scored]]:
+    return hold_out(train, HELD_OUT, BLOCKS) if valid is None else (train, valid)
+
+
+def _feature_count(record: Scored, rule: InitialState) -> int:
+    if rule.kind != "encoder":
+        return 0
+    return features(record.u[None], record.y[None], rule.n_init).shape[1]
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    history = [
+        {"step": p.step, "train_mse": p.train_mse, "valid_mse": p.valid_mse, "seconds": round(p.seconds, 1)}
+        for p in outcome.history
+        if math.isfinite(p.valid_mse) and math.isfinite(p.train_mse)
+    ]
+    return {
+        "best_step": outcome.best_step,
+        "stopped": outcome.reason,
+        "rollbacks": outcome.rollbacks,
+        "history": history,
+    }
+
+
+def _frozen(trainee: Trainee, record: Record, scaling: Scaling, rule: InitialState, info: dict[str, Any]) -> Model:
+    units = record.units
+    network = freeze(
+        trainee.model,
+        record.dt,
+        input_names=record.input_names,
+        output_names=record.output_names,
+        input_units=[units.get(name, "") for name in record.input_names],
+        output_units=[units.get(name, "") for name in record.output_names],
+    )
+    if trainee.initial is not None:
+        weight, bias = (p.detach().double().numpy() for p in (trainee.initial.weight, trainee.initial.bias))
+        rule = InitialState(rule.kind, rule.n_init, weight, bias)
+    parameters = {name: p.detach().numpy().copy() for name, p in trainee.named_parameters()}
+    return Model(network, scaling, rule, info, parameters)
+
+
+def _with_validation(model: Model, data: Dataset, records: Sequence[Scored], seconds: float) -> Model:
+    """The model with its validation error, measured on the frozen numbers, in physical units."""
+    squares, count = np.zeros(model.network.n_y), 0
+    for record, scored in zip(data, records, strict=True):
+        rows = scored.scored & (np.arange(record.T) >= model.n_init)
+        assert record.y is not None
+        squares += ((model.simulate(record) - record.y)[rows] ** 2).sum(axis=0)
+        count += int(rows.sum())
+    rmse = np.sqrt(squares / max(count, 1)).tolist()
+    info = dict(model.info) | {"valid_rmse": rmse, "seconds": round(seconds, 1)}
+    return Model(model.network, model.scaling, model.initial, info, model.parameters)

@@ -1,0 +1,77 @@
+"""The initial state of a free run, one rule for fit, simulate, compare and eval.
+
+zero      x0 = 0, every sample counts;
+warmup    x0 = 0 and the first n_init samples of the input only drive the state: errors count from n_init on;
+encoder   x0 is an affine function of the first n_init samples of u and y, learned with the model; errors count from
+          n_init on. The function sees those samples through their first Legendre coefficients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.errors import DataError, OptionError
+
+Array = NDArray[np.float64]
+INITIAL = ("zero", "warmup", "encoder")
+DEGREES = 6  # Legendre polynomials of degree 0 ... 5 a channel
+
+
+@dataclass(frozen=True, eq=False)
+class InitialState:
+    """How x0 is found from the start of a record.
+
+    Args:
+        kind: a name of `INITIAL`.
+        n_init: samples at the start of a record that are used, and not scored; 0 for "zero".
+        weight: (n_x, features) of the encoder, acting on standardised signals; None otherwise.
+        bias: (n_x,).
+
+    Raises:
+        OptionError: an unknown kind, n_init < 0, or n_init = 0 for a kind that needs samples.
+    """
+
+    kind: str
+    n_init: int
+    weight: Array | None = None
+    bias: Array | None = None
+
+    def __post_init__(self) -> None:
+        check_initial(self.kind, self.n_init)
+
+    def state(self, u: Array, y: Array) -> Array | None:
+        """x0 (n_x,) from standardised u (T, n_u), y (T, n_y); None stands for zero."""
+        if self.kind != "encoder":
+            return None
+        assert self.weight is not None
+        assert self.bias is not None
+        return self.weight @ features(u[None], y[None], self.n_init)[0] + self.bias
+
+
+def check_initial(kind: str, n_init: int) -> None:
+    """OptionError unless kind is known and n_init fits it."""
+    if kind not in INITIAL:
+        raise OptionError(f"unknown initial state rule {kind!r}; known: {', '.join(INITIAL)}")
+    if n_init < 0 or (kind != "zero" and n_init == 0):
+        raise OptionError(f"n_init is {n_init}; initial={kind!r} needs at least 1 sample")
+
+
+def features(u: Array, y: Array, n_init: int) -> Array:
+    """Legendre coefficients (batch, (n_u + n_y) * degrees) of the first n_init samples of u and y (batch, T, .).
+
+    Raises:
+        DataError: fewer than n_init samples.
+    """
+    if u.shape[1] < n_init:
+        raise DataError(f"a record has {u.shape[1]} samples, the initial state needs the first n_init = {n_init}")
+    start = np.concatenate([u[:, :n_init], y[:, :n_init]], axis=2)
+    return np.einsum("kt,btc->bck", projection(n_init), start).reshape(len(start), -1)
+
+
+def projection(n_init: int) -> Array:
+    """(degrees, n_init): least-squares Legendre coefficients of n_init samples on [-1, 1]."""
+    basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_init), min(DEGREES, n_init) - 1)
+    return np.asarray(np.linalg.pinv(basis), dtype=np.float64)

@@ -1,0 +1,179 @@
+"""The one training loop: Adam on random windows, best parameters on validation data, non-finite steps rolled back."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from l2ssm.errors import FitError
+from l2ssm.identification.windows import Batch
+from l2ssm.networks.deep import DeepSSM
+
+WARMUP = 0.05  # fraction of the steps in which the learning rate rises
+FINAL_RATE = 0.01  # of the learning rate, reached at the last step
+MAX_ROLLBACKS = 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is reported at each validation: step, losses (mean squared errors in standardised units), seconds."""
+
+    step: int
+    steps: int
+    train_mse: float
+    valid_mse: float
+    seconds: float
+
+
+@dataclass
+class Outcome:
+    """The best step, why the loop ended, and what happened on the way."""
+
+    best_step: int = 0
+    best_mse: float = math.inf
+    reason: str = "all steps done"
+    rollbacks: int = 0
+    history: list[Progress] = field(default_factory=list)
+
+
+class Trainee(nn.Module):
+    """The model and, where the initial state is learned, the affine map from features to x0.
+
+    Args:
+        model: the model.
+        n_features: features of the initial state; 0 for a zero initial state.
+    """
+
+    def __init__(self, model: DeepSSM, n_features: int) -> None:
+        super().__init__()
+        self.model = model
+        self.initial = None
+        if n_features:
+            self.initial = nn.utils.skip_init(nn.Linear, n_features, 2 * sum(model.state_sizes))
+            nn.init.zeros_(self.initial.weight)
+            nn.init.zeros_(self.initial.bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The free run (batch, T, n_y) in standardised units."""
+        x0 = None
+        if self.initial is not None:
+            assert batch.features is not None
+            x0 = torch.view_as_complex(self.initial(batch.features).unflatten(1, (-1, 2)))
+        return self.model.standardised(batch.u, x0)[0]
+
+
+def minimize(
+    trainee: Trainee,
+    batches: Iterator[Batch],
+    valid: Sequence[Batch],
+    *,
+    steps: int,
+    learning_rate: float,
+    validate_every: int,
+    patience: int | None,
+    minutes: float | None,
+    progress: Callable[[Progress], None] | None,
+) -> Outcome:
+    """Train in place; on return the parameters are those of the best validation step, also after Ctrl-C.
+
+    Args:
+        trainee: what is trained.
+        batches: endless training windows.
+        valid: validation records.
+        steps: optimiser steps at most.
+        learning_rate: peak of the one-cycle schedule.
+        validate_every: steps between validations.
+        patience: validations without an improvement after which to stop; None: never.
+        minutes: wall-clock budget; None: none.
+        progress: called at each validation.
+
+    Raises:
+        FitError: no step gave finite parameters and a finite validation error.
+    """
+    began, outcome = time.monotonic(), Outcome()
+    optimizer = torch.optim.Adam(trainee.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: one_cycle(k / steps))
+    best = last_good = _snapshot(trainee, optimizer)
+    running = math.nan
+    try:
+        for step in range(1, steps + 1):
+            optimizer.zero_grad(set_to_none=True)
+            batch = next(batches)
+            loss = squared_error(trainee, batch) / (batch.scored.sum() * batch.y.shape[2]).clamp(min=1)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
+            if torch.isfinite(loss) and torch.isfinite(norm):
+                optimizer.step()
+                value = float(loss.detach())
+                running = value if math.isnan(running) else 0.95 * running + 0.05 * value
+            else:
+                outcome.rollbacks += 1
+                _restore(trainee, optimizer, last_good)
+                if outcome.rollbacks > MAX_ROLLBACKS:
+                    outcome.reason = f"more than {MAX_ROLLBACKS} non-finite steps"
+                    break
+            schedule.step()
+            late = minutes is not None and time.monotonic() - began > 60 * minutes
+            if step % validate_every and step != steps and not late:
+                continue
+            mse = evaluate(trainee, valid)
+            report = Progress(step, steps, running, mse, time.monotonic() - began)
+            outcome.history.append(report)
+            if progress is not None:
+                progress(report)
+            if math.isfinite(mse):
+                last_good = _snapshot(trainee, optimizer)
+            if mse < outcome.best_mse:
+                outcome.best_mse, outcome.best_step, best = mse, step, last_good
+            if late:
+                outcome.reason = f"the budget of {minutes} minutes is spent"
+                break
+            if patience is not None and step - outcome.best_step >= patience * validate_every:
+                outcome.reason = f"no improvement in {patience} validations"
+                break
+    except KeyboardInterrupt:
+        outcome.reason = f"interrupted at step {step}"
+    _restore(trainee, optimizer, best)
+    if not math.isfinite(outcome.best_mse):
+        raise FitError(
+            f"no finite validation error in {step} steps ({outcome.reason}); "
+            f"lower learning_rate (now {learning_rate}) or look at the data"
+        )
+    return outcome
+
+
+@torch.no_grad()
+def evaluate(trainee: Trainee, records: Sequence[Batch]) -> float:
+    """Mean squared error over all scored samples of all records, in standardised units."""
+    total = sum(float(squared_error(trainee, r)) for r in records)
+    return total / sum(float(r.scored.sum()) * r.y.shape[2] for r in records)
+
+
+def one_cycle(progress: float) -> float:
+    """Learning rate as a fraction of its peak: linear up, cosine down to FINAL_RATE."""
+    if progress < WARMUP:
+        return progress / WARMUP + 1e-3
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
+
+
+def squared_error(trainee: Trainee, batch: Batch) -> Tensor:
+    """Sum of the squared errors of the free run over all scored samples, in standardised units."""
+    return ((trainee(batch) - batch.y) ** 2 * batch.scored[..., None]).sum()
+
+
+def _snapshot(trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:
+    return copy.deepcopy(trainee.state_dict()), copy.deepcopy(optimizer.state_dict())
+
+
+def _restore(trainee: Trainee, optimizer: torch.optim.Optimizer, snapshot: tuple[dict, dict]) -> None:
+    trainee.load_state_dict(snapshot[0])
+    rates = [group["lr"] for group in optimizer.param_groups]
+    optimizer.load_state_dict(snapshot[1])
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate

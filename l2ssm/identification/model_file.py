@@ -1,0 +1,59 @@
+"""One safetensors file: named arrays and one JSON text. No pickle, written atomically, read strictly."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.errors import ModelFileError
+
+KEY = "l2ssm"  # of the JSON text in the file's metadata
+
+
+def write_tensors(path: str | os.PathLike[str], metadata: str, tensors: dict[str, NDArray]) -> None:
+    """Write the file completely or not at all."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    write_bytes(path, save(contiguous, {KEY: metadata}))
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write to a temporary file in the same folder, flush to disk, then rename over `path`."""
+    target = Path(path)
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray]]:
+    """(JSON text, arrays) of a file written by `write_tensors`.
+
+    Raises:
+        ModelFileError: the file is not there, is not safetensors, or has no l2ssm metadata.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise ModelFileError(f"there is no model file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise ModelFileError(f"{path} is not a safetensors file: {error}") from None
+    if KEY not in metadata:
+        raise ModelFileError(f"{path} is a safetensors file, but not one of an l2ssm model")
+    return metadata[KEY], tensors

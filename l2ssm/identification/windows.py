@@ -1,0 +1,112 @@
+"""Random windows of ragged records, each with the features of its initial state and the samples that are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from l2ssm.data.dataset import Dataset
+from l2ssm.errors import DataError
+from l2ssm.identification.initial import InitialState, features
+from l2ssm.networks.scaling import Scaling
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T) 0 or 1 - standardised."""
+
+    u: Tensor
+    y: Tensor
+    features: Tensor | None
+    scored: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """One record in standardised units, and which of its samples count: scored (T,) bool."""
+
+    u: Array
+    y: Array
+    scored: NDArray[np.bool_]
+
+
+def standardise(data: Dataset, scaling: Scaling) -> list[Scored]:
+    """Every record, all samples scored."""
+    data.require_outputs()
+    pairs = [scaling.apply(record.u, record.y) for record in data if record.y is not None]
+    return [Scored(u, y, np.ones(len(u), dtype=bool)) for u, y in pairs]
+
+
+def hold_out(records: Sequence[Scored], fraction: float, blocks: int) -> tuple[list[Scored], list[Scored]]:
+    """(train, valid): the same records, evenly spread blocks of samples scored only in valid, the others only in train.
+
+    A free run passes through all of a record, so that a short record keeps its length and validation sees every part
+    of it, not only the end.
+
+    Args:
+        records: at least one.
+        fraction: of the samples, scored in valid.
+        blocks: a record.
+    """
+    train, valid = [], []
+    for record in records:
+        T = len(record.u)
+        phase = np.arange(T) * blocks / T % 1.0
+        held = phase >= 1 - fraction
+        train.append(Scored(record.u, record.y, record.scored & ~held))
+        valid.append(Scored(record.u, record.y, record.scored & held))
+    return train, valid
+
+
+def whole_records(records: Sequence[Scored], initial: InitialState) -> list[Batch]:
+    """One batch of one a record, for validation."""
+    return [_batch([record], initial) for record in records]
+
+
+def random_windows(
+    records: Sequence[Scored], initial: InitialState, *, window: int, batch: int, seed: int
+) -> Iterator[Batch]:
+    """Endless batches of windows; a start is uniform over all samples from which a whole window remains.
+
+    Raises:
+        DataError: no record is longer than n_init samples.
+    """
+    lengths = np.array([len(record.u) for record in records])
+    if lengths.max() <= initial.n_init:
+        raise DataError(
+            f"the longest training record has {lengths.max()} samples and n_init is {initial.n_init}: "
+            "nothing is left to fit"
+        )
+    length = int(min(window, lengths.max()))
+    usable = np.flatnonzero(lengths >= length)
+    starts = lengths[usable] - length + 1
+    edges = np.cumsum(starts)
+    rng = np.random.default_rng(seed)
+    while True:
+        draw = rng.integers(edges[-1], size=batch)
+        which = np.searchsorted(edges, draw, side="right")
+        first = draw - (edges[which] - starts[which])
+        yield _batch([_cut(records[usable[i]], k, length) for i, k in zip(which, first, strict=True)], initial)
+
+
+def _cut(record: Scored, first: int, length: int) -> Scored:
+    part = slice(first, first + length)
+    return Scored(record.u[part], record.y[part], record.scored[part])
+
+
+def _batch(records: Sequence[Scored], initial: InitialState) -> Batch:
+    U, Y = np.stack([r.u for r in records]), np.stack([r.y for r in records])
+    found = features(U, Y, initial.n_init) if initial.kind == "encoder" else None
+    scored = np.stack([r.scored for r in records]) & (np.arange(U.shape[1]) >= initial.n_init)
+
+    def tensor(v: NDArray) -> Tensor:
+        return torch.as_tensor(v, dtype=torch.float32)
+
+    return Batch(tensor(U), tensor(Y), None if found is None else tensor(found), tensor(scored))

@@ -1,0 +1,23 @@
+"""`LTI`: the tensors a parametrization returns and a scan consumes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class LTI(NamedTuple):
+    """x[k+1] = lam x[k] + B u[k],  y[k] = Re(C x[k]) + D u[k].
+
+    Attributes:
+        lam: (n_x,) complex.
+        B: (n_x, n_u) complex.
+        C: (n_y, n_x) complex.
+        D: (n_y, n_u) real.
+    """
+
+    lam: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor

@@ -1,0 +1,80 @@
+"""Poles that are inside the unit circle for every parameter value: lam = exp(-exp(nu) + j theta).
+
+Source: Orvieto et al., "Resurrecting Recurrent Neural Networks for Long Sequences" (2023), section 3.3 and Lemma 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+DECAY_MIN = 1e-6  # |lam| <= exp(-DECAY_MIN): a pole that float32 still separates from the circle
+LOG_DECAY_MAX = 3.4  # |lam| >= exp(-exp(3.4)) = 1e-13: below it only underflow is left
+
+
+def decay(nu: Tensor) -> Tensor:
+    """a = DECAY_MIN + exp(min(nu, LOG_DECAY_MAX)) > 0, the rate per sample of |lam| = exp(-a)."""
+    return DECAY_MIN + torch.exp(torch.clamp(nu, max=LOG_DECAY_MAX))
+
+
+def poles(nu: Tensor, theta: Tensor) -> Tensor:
+    """lam = exp(-decay(nu) + j theta), (n,) complex, |lam| < 1 for every finite nu and theta."""
+    return torch.polar(torch.exp(-decay(nu)), theta)
+
+
+def unit_variance_scale(nu: Tensor) -> Tensor:
+    """sqrt(1 - |lam|^2) without cancellation: the input gain that keeps white-noise states at unit variance."""
+    return torch.sqrt(-torch.expm1(-2 * decay(nu)))
+
+
+def ring(
+    n: int,
+    *,
+    r_min: float = 0.0,
+    r_max: float = 0.999,
+    phase_max: float = math.pi,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(nu, theta) of poles uniform on the area of the ring r_min <= |lam| <= r_max, 0 <= arg lam <= phase_max.
+
+    Args:
+        n: number of poles.
+        r_min, r_max: radii, 0 <= r_min < r_max < 1.
+        phase_max: largest phase in rad per sample, at most pi.
+        generator: source of randomness.
+
+    Returns:
+        nu (n,), theta (n,), float64.
+    """
+    u = torch.rand(2, n, generator=generator, dtype=torch.float64)
+    modulus2 = r_min**2 + u[0] * (r_max**2 - r_min**2)
+    rate = torch.clamp(-0.5 * torch.log(torch.clamp(modulus2, min=1e-26)), min=2 * DECAY_MIN)
+    return torch.log(rate - DECAY_MIN), phase_max * u[1]
+
+
+def time_constants(
+    n: int,
+    *,
+    shortest: float,
+    longest: float,
+    oscillation: float = 2.0,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(nu, theta) of poles whose time constants are log-uniform between two values, and whose phases follow them.
+
+    Args:
+        n: number of poles.
+        shortest, longest: time constants in samples, 0 < shortest <= longest.
+        oscillation: theta is uniform in [0, oscillation / time constant], at most pi.
+        generator: source of randomness.
+
+    Returns:
+        nu (n,), theta (n,), float64.
+    """
+    u = torch.rand(2, n, generator=generator, dtype=torch.float64)
+    log_tau = math.log(shortest) + u[0] * math.log(longest / shortest)
+    rate = torch.exp(-log_tau)
+    nu = torch.log(torch.clamp(rate - DECAY_MIN, min=DECAY_MIN))
+    return nu, torch.clamp(oscillation * rate * u[1], max=math.pi)
