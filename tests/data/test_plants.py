@@ -110,7 +110,7 @@ def test_small_signals_follow_the_linearization(plant):
     A, B, C, D = plant.linearize()
     Ad, Bd, *_ = cont2discrete((A, B, C, D), plant.dt)
     u0 = np.array(plant.u_nominal)
-    wave = np.column_stack([prbs(100, seed=channel) for channel in range(plant.n_u)])
+    wave = np.column_stack([prbs(60, seed=channel) for channel in range(plant.n_u)])
     span = np.ptp(plant.excitation(400, 0), axis=0)
     rest = plant.output(plant.equilibrium(), u0)
     remainders = []
