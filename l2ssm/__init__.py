@@ -1,1 +1,94 @@
-"""l2ssm: deep state-space models for system identification, with L2 gains that are proved."""
+"""l2ssm: deep state-space models for system identification, with L2 gains that are proved.
+
+The names below are loaded when first used: `import l2ssm` itself imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from l2ssm.analysis import plots
+    from l2ssm.analysis.compare import compare
+    from l2ssm.analysis.operators import linear_operators
+    from l2ssm.analysis.residuals import residuals
+    from l2ssm.certificates.certificate import Certificate
+    from l2ssm.certificates.compose import certify
+    from l2ssm.certificates.verify import verify
+    from l2ssm.data import plants, signals
+    from l2ssm.data.benchmarks import benchmark
+    from l2ssm.data.dataset import Dataset
+    from l2ssm.data.read import read
+    from l2ssm.data.record import Record
+    from l2ssm.identification.estimator import SSMRegressor
+    from l2ssm.identification.fit import fit
+    from l2ssm.identification.model import Model, load
+    from l2ssm.networks.freeze import freeze
+    from l2ssm.report import report
+    from l2ssm.systems.interconnection import Interconnection
+    from l2ssm.systems.state_space import StateSpace
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Certificate": "l2ssm.certificates.certificate",
+    "Dataset": "l2ssm.data.dataset",
+    "Interconnection": "l2ssm.systems.interconnection",
+    "Model": "l2ssm.identification.model",
+    "Record": "l2ssm.data.record",
+    "SSMRegressor": "l2ssm.identification.estimator",
+    "StateSpace": "l2ssm.systems.state_space",
+    "benchmark": "l2ssm.data.benchmarks",
+    "certify": "l2ssm.certificates.compose",
+    "compare": "l2ssm.analysis.compare",
+    "fit": "l2ssm.identification.fit",
+    "freeze": "l2ssm.networks.freeze",
+    "linear_operators": "l2ssm.analysis.operators",
+    "load": "l2ssm.identification.model",
+    "plants": "l2ssm.data",
+    "plots": "l2ssm.analysis",
+    "read": "l2ssm.data.read",
+    "report": "l2ssm.report",
+    "residuals": "l2ssm.analysis.residuals",
+    "signals": "l2ssm.data",
+    "verify": "l2ssm.certificates.verify",
+}
+_MODULES = {"plants", "plots", "signals"}
+
+__all__ = [
+    "Certificate",
+    "Dataset",
+    "Interconnection",
+    "Model",
+    "Record",
+    "SSMRegressor",
+    "StateSpace",
+    "benchmark",
+    "certify",
+    "compare",
+    "fit",
+    "freeze",
+    "linear_operators",
+    "load",
+    "plants",
+    "plots",
+    "read",
+    "report",
+    "residuals",
+    "signals",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'l2ssm' has no attribute {name!r}; it has {', '.join(__all__)}")
+    if name in _MODULES:
+        return import_module(f"{_HOME[name]}.{name}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

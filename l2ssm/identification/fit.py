@@ -105,7 +105,11 @@ def fit(
         "seed": seed,
     }
     deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
-    fitted, checked = _split(standardise(train, scaling), None if valid is None else standardise(valid, scaling))
+    fitted = standardise(train, scaling)
+    if valid is None:
+        fitted, checked = hold_out(fitted, n_init, HELD_OUT, BLOCKS)
+    else:
+        checked = standardise(valid, scaling)
     trainee = Trainee(deep, _feature_count(fitted[0], rule))
     outcome = minimize(
         trainee,
@@ -150,10 +154,6 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
     if made[1] is not None:
         Dataset([r.renamed(f"{part}/{r.name}") for part, d in zip("tv", made, strict=True) if d is not None for r in d])
     return made[0], made[1]
-
-
-def _split(train: list[Scored], valid: list[Scored] | None) -> tuple[list[Scored], list[Scored]]:
-    return hold_out(train, HELD_OUT, BLOCKS) if valid is None else (train, valid)
 
 
 def _feature_count(record: Scored, rule: InitialState) -> int:

@@ -16,6 +16,7 @@ from l2ssm.identification.initial import InitialState, features
 from l2ssm.networks.scaling import Scaling
 
 Array = NDArray[np.float64]
+SHORTEST_BLOCK = 10  # held-out samples in a row: fewer are predicted by their neighbours
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def standardise(data: Dataset, scaling: Scaling) -> list[Scored]:
     return [Scored(u, y, np.ones(len(u), dtype=bool)) for u, y in pairs]
 
 
-def hold_out(records: Sequence[Scored], fraction: float, blocks: int) -> tuple[list[Scored], list[Scored]]:
+def hold_out(records: Sequence[Scored], n_init: int, fraction: float, blocks: int) -> tuple[list[Scored], list[Scored]]:
     """(train, valid): the same records, evenly spread blocks of samples scored only in valid, the others only in train.
 
     A free run passes through all of a record, so that a short record keeps its length and validation sees every part
@@ -52,16 +53,30 @@ def hold_out(records: Sequence[Scored], fraction: float, blocks: int) -> tuple[l
 
     Args:
         records: at least one.
-        fraction: of the samples, scored in valid.
-        blocks: a record.
+        n_init: samples at the start of each record that are never scored.
+        fraction: of the other samples, scored in valid.
+        blocks: a record; fewer where a block would have less than SHORTEST_BLOCK samples.
+
+    Raises:
+        DataError: no record is long enough for training and validation samples.
     """
     train, valid = [], []
     for record in records:
-        T = len(record.u)
-        phase = np.arange(T) * blocks / T % 1.0
-        held = phase >= 1 - fraction
-        train.append(Scored(record.u, record.y, record.scored & ~held))
+        count = len(record.u) - n_init
+        phase = np.full(len(record.u), -1.0)
+        if count > 0:
+            used = int(np.clip(fraction * count / SHORTEST_BLOCK, 1, blocks))
+            phase[n_init:] = np.arange(1, count + 1) * used / count % 1.0
+            phase[-1] = 1.0
+        held = phase > 1 - fraction
+        train.append(Scored(record.u, record.y, record.scored & (phase >= 0) & ~held))
         valid.append(Scored(record.u, record.y, record.scored & held))
+    if not any(r.scored.any() for r in train):
+        longest = max(len(r.u) for r in records)
+        raise DataError(
+            f"records too short: the longest has {longest} sample{'s' * (longest != 1)} and n_init is {n_init}, "
+            f"expected at least {n_init + 2}"
+        )
     return train, valid
 
 
