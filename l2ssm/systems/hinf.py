@@ -21,7 +21,10 @@ Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
 LARGE = 256
-"""Modal systems with more real states use the structured bound instead of Hamiltonian eigenvalues."""
+"""Modal systems with more real states try the structured bound first, which is faster than Hamiltonian eigenvalues."""
+
+ROOM = 1e-3
+"""Relative room of the structured bound."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def hinf(G: StateSpace, rtol: float = 1e-6) -> HinfBracket:
 
     lower: the maximum over a grid that holds every pole's half-power band, refined in the offset from the grid point.
     upper: lower (1 + rtol) once no crossing of that level is left (`level_set`); for block diagonal A with more than
-    `LARGE` states the structured bound with 0.1 % of room (`structured_bound`). Both ends are widened by an estimate
-    of the rounding error, which is what makes the bracket wide for an ill-conditioned A near the unit circle.
+    `LARGE` states the structured bound with room `ROOM` (`structured_bound`) where it is found. Both ends are widened
+    by an estimate of the rounding error, which makes the bracket wide for an ill-conditioned A near the unit circle.
 
     Args:
         G: any system; non-square, static and zero systems included.
@@ -128,11 +131,17 @@ def _bracket(G: StateSpace, rtol: float) -> HinfBracket:
     peak = _refine(response, theta, delta, gains)
     slack = response.rounding(peak.theta, peak.delta)
     if G.modes is not None and G.n_x > LARGE:
-        upper, reason = _structured(G, peak.gain, 1e-3)
-    else:
-        peak, upper, reason = _level_sets(G, response, peak, rtol, (theta, delta, gains), slack)
-        if not np.isfinite(upper) and G.modes is not None:
-            upper, reason = _structured(G, peak.gain, 1e-3)
+        upper = structured_bound(G.modes, peak.gain, ROOM)
+        if upper <= peak.gain * (1 + 2 * ROOM):
+            return _closed(G, response, peak, upper, f"structured bound with {ROOM:g} of room")
+    peak, upper, reason = _level_sets(G, response, peak, rtol, (theta, delta, gains), slack)
+    if not np.isfinite(upper) and G.modes is not None:
+        upper, reason = structured_bound(G.modes, peak.gain, 0.1), "structured bound with 0.1 of room"
+    return _closed(G, response, peak, upper, reason)
+
+
+def _closed(G: StateSpace, response: Response, peak: _Peak, upper: float, reason: str) -> HinfBracket:
+    """The bracket, both ends moved outwards by the rounding error of the response at the peak."""
     slack = response.rounding(peak.theta, peak.delta)
     omega = min(max(peak.theta + peak.delta, 0.0), np.pi) / G.dt
     return HinfBracket(max(peak.gain - slack, 0.0), upper + slack, omega, reason)
@@ -229,13 +238,3 @@ def _infinity(response: Response, grid: tuple[Array, Array, Array], gamma: float
     real = -1 if score[-1] >= score[0] else 0
     choice = real if score[real] >= 0.1 * score.max() else int(np.argmax(score))
     return complex(z[choice])
-
-
-def _structured(G: StateSpace, gain: float, room: float) -> tuple[float, str]:
-    """The structured bound, with ten times more room until it exists."""
-    assert G.modes is not None
-    for k in range(6):
-        upper = structured_bound(G.modes, gain, room * 10**k)
-        if np.isfinite(upper):
-            return upper, f"structured bound with {room * 10**k:g} of room"
-    return np.inf, "no structured bound found"

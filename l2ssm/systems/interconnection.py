@@ -20,6 +20,7 @@ from l2ssm.errors import RealizationError
 from l2ssm.systems.layer import Array, Layer
 from l2ssm.systems.layers import LAYERS
 from l2ssm.systems.simulation import initial_state, signal
+from l2ssm.systems.state_space import sample_time
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Interconnection:
     output_units: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
+        object.__setattr__(self, "dt", sample_time(self.dt))
         if not self.layers:
             raise RealizationError("an interconnection needs at least one layer")
         for before, after in zip(self.layers, self.layers[1:], strict=False):
@@ -71,7 +74,7 @@ class Interconnection:
             for kind in ("names", "units"):
                 value = tuple(getattr(self, f"{field}_{kind}"))
                 object.__setattr__(self, f"{field}_{kind}", value)
-                if len(value) != count:
+                if len(value) != count or not all(isinstance(label, str) for label in value):
                     raise RealizationError(f"{field}_{kind} is {value}, expected {count} strings")
 
     @property

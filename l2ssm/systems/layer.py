@@ -50,7 +50,10 @@ class Layer(ABC):
 def freeze_arrays(owner: object, **fields: tuple[ArrayLike, int]) -> None:
     """Set each field to a finite read-only float64 copy with that many axes."""
     for name, (value, ndim) in fields.items():
-        M = np.array(value, dtype=np.float64, order="C")
+        raw = np.asarray(value)
+        if raw.dtype.kind not in "fiub":
+            raise RealizationError(f"{name} of {type(owner).__name__} must be real numbers, got {raw.dtype}")
+        M = np.array(raw, dtype=np.float64, order="C")
         if M.ndim != ndim or not np.all(np.isfinite(M)):
             raise RealizationError(f"{name} of {type(owner).__name__} must be finite with {ndim} axes, got {M.shape}")
         M.flags.writeable = False

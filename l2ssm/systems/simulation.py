@@ -21,9 +21,15 @@ def signal(u: ArrayLike, channels: int, name: str = "u") -> Array:
     """u as float64 (T, channels); a 1-D signal becomes (T, 1).
 
     Raises:
-        DataError: another number of channels (the shapes are named), more than two axes, or a NaN.
+        DataError: another number of channels (the shapes are named), more than two axes, a NaN, or no real numbers.
     """
-    U = np.asarray(u, dtype=np.float64)
+    try:
+        raw = np.asarray(u)
+        U = np.asarray(raw, dtype=np.float64) if not np.iscomplexobj(raw) else None
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} is not an array of numbers: {error}") from None
+    if U is None:
+        raise DataError(f"{name} is complex; l2ssm signals are real")
     if U.ndim == 1:
         U = U[:, None]
     if U.ndim != 2 or U.shape[1] != channels:
@@ -68,10 +74,10 @@ def initial_state(x0: ArrayLike | None, n_x: int) -> Array:
     """x0 as float64 (n_x,), zeros for None; a RealizationError names a wrong length or a non-finite entry."""
     if x0 is None:
         return np.zeros(n_x)
-    start = np.asarray(x0, dtype=np.float64).reshape(-1)
-    if start.size != n_x or not np.all(np.isfinite(start)):
-        raise RealizationError(f"x0 has shape {np.shape(x0)}, expected {n_x} finite numbers")
-    return start
+    raw = np.asarray(x0).reshape(-1)
+    if raw.dtype.kind not in "fiub" or raw.size != n_x or not np.all(np.isfinite(raw)):
+        raise RealizationError(f"x0 has shape {np.shape(x0)} and type {raw.dtype}, expected {n_x} finite numbers")
+    return raw.astype(np.float64)
 
 
 def _modal_states(modes: Modes, G: StateSpace, U: Array, start: Array) -> Array:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,9 +64,7 @@ class StateSpace:
                     f"{name} has shape {getattr(self, name).shape}, expected {shape} "
                     f"(n_x = {n} from A, n_y = {p} and n_u = {m} from D)"
                 )
-        if not (np.isfinite(self.dt) and self.dt > 0):
-            raise RealizationError(f"dt is {self.dt}, expected a finite sample time > 0 in seconds")
-        object.__setattr__(self, "dt", float(self.dt))
+        object.__setattr__(self, "dt", sample_time(self.dt))
         for field, count, letter in (
             ("input_names", m, "u"),
             ("output_names", p, "y"),
@@ -219,13 +218,22 @@ class StateSpace:
         return f"StateSpace(n_x={self.n_x}, n_u={self.n_u}, n_y={self.n_y}, dt={self.dt:g} s, {self.digest[:8]})"
 
 
+def sample_time(dt: object) -> float:
+    """dt as a float, or a RealizationError: it must be a finite number > 0 (True and None are none)."""
+    if isinstance(dt, Real) and not isinstance(dt, bool) and np.isfinite(float(dt)) and float(dt) > 0:
+        return float(dt)
+    raise RealizationError(f"dt is {dt!r}, expected a finite sample time > 0 in seconds")
+
+
 def _matrix(name: str, value: ArrayLike) -> Array:
     """A read-only float64 copy, or a RealizationError that names the matrix."""
-    raw = np.asarray(value)
-    if np.iscomplexobj(raw):
-        raise RealizationError(f"{name} is complex; build a real system with StateSpace.from_modes(lam, B, C, D)")
     try:
+        raw = np.asarray(value)
+        if np.iscomplexobj(raw):
+            raise RealizationError(f"{name} is complex; build a real system with StateSpace.from_modes(lam, B, C, D)")
         M = np.array(raw, dtype=np.float64, order="C")
+    except RealizationError:
+        raise
     except (TypeError, ValueError) as error:
         raise RealizationError(f"{name} is not a matrix of numbers: {error}") from None
     if M.ndim != 2:
