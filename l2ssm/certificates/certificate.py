@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
 import os
 import tempfile
 from collections.abc import Mapping
@@ -20,23 +19,6 @@ from l2ssm.systems.state_space import StateSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-STATEMENTS = {
-    "incremental": "L2 gain, incremental (any two inputs, same initial state)",
-    "l2": "L2 gain about any operating point (any deviation of the input, same initial state)",
-}
-MEANINGS = {
-    "incremental": "for all inputs u, v, every horizon T and every common initial state: "
-    "sum_{t<T} |y_u[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |u[t] - v[t]|^2",
-    "l2": "for every operating input v and deviation d, every horizon T and every common initial state: "
-    "sum_{t<T} |y_{v+d}[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |d[t]|^2 (implied by the incremental gain)",
-}
-ARITHMETIC = "ball arithmetic, 128 bit"
-NOT_COVERED = (
-    "the rounding of a runtime, in float32 or in float64: the numbers are taken as exact",
-    "two runs from different initial states: see bound(x0=...)",
-    "the lower bound, which was found by search in float64 and is not part of the proof",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +53,7 @@ class Certificate:
     A new object is unchecked. `verify` returns one with `verified` set, and only that one prints VERIFIED.
 
     Attributes:
-        kind: "incremental" or "l2", see `MEANINGS`.
+        kind: "incremental" or "l2", see `statement.MEANINGS`.
         gamma: the bound, output unit per input unit.
         network: the frozen model; its numbers are taken as exact.
         proof: how the claims make gamma, a key of `verify.PROOFS`.
@@ -96,14 +78,6 @@ class Certificate:
     def digest(self) -> str:
         """SHA-256 (hex) of the system the certificate is about."""
         return self.network.digest
-
-    @property
-    def unit(self) -> str:
-        """Output unit / input unit where the channels agree, "" where they have none or differ."""
-        out, into = set(self.network.output_units), set(self.network.input_units)
-        if len(out) > 1 or len(into) > 1 or out | into == {""}:
-            return ""
-        return f"{out.pop() or '1'}/{into.pop() or '1'}"
 
     def bound(self, x0: ArrayLike | None = None, u_energy: float = 0.0) -> float:
         """sum |dy|^2 <= gamma^2 sum |du|^2 + V(dx0): see `storage.energy_bound`, which rounds upwards."""
@@ -150,25 +124,10 @@ class Certificate:
         except (OSError, UnicodeDecodeError) as error:
             raise MalformedCertificateError(f"cannot read the certificate {path}: {error}") from None
 
-    def summary(self) -> tuple[str, ...]:
-        """What is claimed, in plain lines; bounds are rounded to the safe side."""
-        unit = f" {self.unit}" if self.unit else ""
-        first = f"{STATEMENTS[self.kind]}: gamma <= {_decimal(self.gamma, decimal.ROUND_CEILING)}{unit}"
-        lines = [first]
-        if self.lower is not None:
-            gap = f"gap {100 * (self.gamma / self.lower.gain - 1):.2g} %" if self.lower.gain > 0 else "no gap known"
-            attained = _decimal(self.lower.gain, decimal.ROUND_FLOOR)
-            lines.append(f"worst input found: gamma >= {attained}{unit} ({gap}; {self.lower.description})")
-        model = f", model file sha256 {self.model_sha256[:12]}..." if self.model_sha256 else ""
-        methods = ", ".join(sorted({method for claim in self.claims for method in _methods(claim)}))
-        lines.append(f"by {self.proof} of {len(self.claims)} layer gain(s): {methods}")
-        lines.append(f"covers the numbers with sha256 {self.digest[:12]}...{model}; not the rounding of a runtime")
-        return tuple(lines)
-
     def __str__(self) -> str:
-        first, *rest = self.summary()
-        status = f"VERIFIED ({ARITHMETIC})" if self.verified else "NOT VERIFIED HERE: run verify"
-        return "\n".join([f"{first}   {status}", *rest])
+        from l2ssm.certificates.statement import printout
+
+        return printout(self)
 
 
 def chain_of(system: object) -> Interconnection:
@@ -188,13 +147,3 @@ def chain_of(system: object) -> Interconnection:
     raise NotCertifiableError(
         f"{type(system).__name__} cannot be certified; expected a StateSpace, an Interconnection or a model"
     )
-
-
-def _methods(claim: Claim) -> list[str]:
-    return [claim.method, *(method for inner in claim.inner for method in _methods(inner))]
-
-
-def _decimal(value: float, rounding: str) -> str:
-    """Five significant digits, rounded up or down as told."""
-    context = decimal.Context(prec=5, rounding=rounding)
-    return f"{context.create_decimal(value):g}".lower()

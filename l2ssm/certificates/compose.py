@@ -12,11 +12,12 @@ import flint
 import numpy as np
 
 from l2ssm.certificates import cauchy, lmi, riccati
-from l2ssm.certificates.certificate import MEANINGS, Certificate, Claim, LowerBound, chain_of
+from l2ssm.certificates.certificate import Certificate, Claim, LowerBound, chain_of
 from l2ssm.certificates.falsify import lower_bound
 from l2ssm.certificates.rigorous import Ball, ball_arithmetic, exact, gram
 from l2ssm.certificates.scaling import original_size, unit_size
 from l2ssm.certificates.smallest import smallest_float, smallest_gain
+from l2ssm.certificates.statement import MEANINGS
 from l2ssm.certificates.verify import verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS

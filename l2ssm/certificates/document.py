@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2ssm.certificates.certificate import ARITHMETIC, MEANINGS, NOT_COVERED, Certificate, Claim, LowerBound
+from l2ssm.certificates.certificate import Certificate, Claim, LowerBound
+from l2ssm.certificates.statement import ARITHMETIC, MEANINGS, NOT_COVERED, gain_unit, summary
 from l2ssm.errors import CertificateError, MalformedCertificateError, RealizationError
 from l2ssm.systems.interconnection import Interconnection
 
@@ -32,7 +33,7 @@ def encode(certificate: Certificate) -> str:
         "schema": SCHEMA,
         "kind": certificate.kind,
         "gamma": float(certificate.gamma).hex(),
-        "unit": certificate.unit,
+        "unit": gain_unit(certificate),
         "lower": None if lower is None else {"gain": float(lower.gain).hex(), "description": lower.description},
         "model_sha256": certificate.model_sha256,
         "proof": {"method": certificate.proof, "claims": [_claim_out(claim) for claim in certificate.claims]},
@@ -43,7 +44,7 @@ def encode(certificate: Certificate) -> str:
         },
         "created": dict(certificate.created),
         "statement": {
-            "summary": list(certificate.summary()),
+            "summary": list(summary(certificate)),
             "meaning": MEANINGS[certificate.kind],
             "arithmetic": ARITHMETIC,
             "not_covered": list(NOT_COVERED),

@@ -14,18 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2ssm.certificates import rigorous
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
 from l2ssm.certificates.certificate import Certificate, Claim, chain_of
-from l2ssm.certificates.rigorous import (
-    Ball,
-    assert_gain,
-    assert_positive_definite,
-    assert_schur,
-    ball_arithmetic,
-    embed,
-    exact,
-    gram,
-)
+from l2ssm.certificates.rigorous import Ball, embed, exact
 from l2ssm.errors import CertificateError, MalformedCertificateError
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Layer, Perceptron, Residual
@@ -49,7 +41,7 @@ def verify(certificate: Certificate | str | Path, model: Any = None) -> Certific
         raise CertificateError(f"gamma is {gamma}, expected a number > 0")
     if checked.proof not in PROOFS:
         raise CertificateError(f"unknown proof {checked.proof!r}; known: {', '.join(PROOFS)}")
-    with ball_arithmetic():
+    with rigorous.ball_arithmetic():
         PROOFS[checked.proof](checked)
     if lower is not None and not 0 <= lower.gain <= gamma:
         raise CertificateError(f"the lower bound {lower.gain} is not within [0, gamma], gamma = {gamma}")
@@ -75,6 +67,8 @@ def check_chain(layers: Sequence[Layer], claims: Sequence[Claim], name: str) -> 
         key = (type(layer), claim.method)
         if key not in CHECKERS:
             raise CertificateError(f"{name}.{i}: no theorem {claim.method!r} for a {type(layer).__name__}")
+        if not claim.gain > 0:
+            raise CertificateError(f"{name}.{i}: the gain is {claim.gain}, expected a number > 0")
         CHECKERS[key](layer, claim, f"{name}.{i}")
         product *= exact(claim.gain)
     return product
@@ -89,12 +83,12 @@ def check_cauchy(layer: Dynamic, claim: Claim, name: str) -> None:
     delta, real, imag, Y = _witness(claim, name, "delta", "C2_real", "C2_imag", "Y")
     r = Y.shape[0]
     _expect(name, delta=(delta, (n, 1)), C2_real=(real, (r, n)), C2_imag=(imag, (r, n)), Y=(Y, (r, m)))
-    assert_schur(modes.lam)
+    rigorous.assert_schur(modes.lam)
     if not np.all(delta > 0):
         raise CertificateError(f"{name}: delta is not positive")
     lam, C2 = modes.lam[:, None], real + 1j * imag
     T = cauchy_matrix(*(embed(M) for M in (lam, modes.B, modes.C, modes.D, delta, C2, Y)))
-    assert_gain(T, claim.gain, name)
+    rigorous.assert_gain(T, claim.gain, name)
 
 
 def check_storage(layer: Dynamic, claim: Claim, name: str) -> None:
@@ -104,15 +98,15 @@ def check_storage(layer: Dynamic, claim: Claim, name: str) -> None:
     _expect(name, P=(P, (G.n_x, G.n_x)))
     if not np.array_equal(P, P.T):
         raise CertificateError(f"{name}: P is not symmetric")
-    assert_positive_definite(embed(P), f"P of {name}")
+    rigorous.assert_positive_definite(embed(P), f"P of {name}")
     M = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(claim.gain) ** 2, embed)
-    assert_positive_definite(M * -1, f"-M(P, gain) of {name}")
+    rigorous.assert_positive_definite(M * -1, f"-M(P, gain) of {name}")
 
 
 def check_affine(layer: Affine, claim: Claim, name: str) -> None:
     """||W||_2 < gain."""
     _witness(claim, name)
-    assert_gain(gram(layer.W), claim.gain, name)
+    rigorous.assert_gain(rigorous.gram(layer.W), claim.gain, name)
 
 
 def check_contractive(layer: Contractive, claim: Claim, name: str) -> None:
@@ -122,7 +116,7 @@ def check_contractive(layer: Contractive, claim: Claim, name: str) -> None:
     [1 - c b s^2, 1 - c a s^2].
     """
     (s,) = _norms(claim, name, 1)
-    assert_gain(gram(layer.W), s, name)
+    rigorous.assert_gain(rigorous.gram(layer.W), s, name)
     slopes, cs2 = ACTIVATIONS[layer.activation], exact(layer.c) * exact(s) ** 2
     below, above = exact(min(slopes.slope_min, 0.0)), exact(max(slopes.slope_max, 0.0))
     if not (1 - cs2 * below <= exact(claim.gain) and cs2 * above - 1 <= exact(claim.gain)):
@@ -132,8 +126,8 @@ def check_contractive(layer: Contractive, claim: Claim, name: str) -> None:
 def check_perceptron(layer: Perceptron, claim: Claim, name: str) -> None:
     """||W1||_2 < s1, ||W2||_2 < s2 and s1 s2 Lip(sigma) <= gain."""
     s1, s2 = _norms(claim, name, 2)
-    assert_gain(gram(layer.W1), s1, f"W1 of {name}")
-    assert_gain(gram(layer.W2), s2, f"W2 of {name}")
+    rigorous.assert_gain(rigorous.gram(layer.W1), s1, f"W1 of {name}")
+    rigorous.assert_gain(rigorous.gram(layer.W2), s2, f"W2 of {name}")
     if not exact(s1) * exact(s2) * exact(ACTIVATIONS[layer.activation].lipschitz) <= exact(claim.gain):
         raise CertificateError(f"{name}: the gain of the Perceptron exceeds {claim.gain}")
 

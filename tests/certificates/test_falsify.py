@@ -1,0 +1,66 @@
+"""The search for bad inputs: converges to known gains from below, reports what a simulation gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from l2ssm.certificates.compose import certify
+from l2ssm.certificates.falsify import STARTS, worst_input
+from l2ssm.errors import OptionError
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine, Dynamic, Perceptron
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_linear_chains_converge_to_the_norm_from_below(modal, seed):
+    G = modal(seed, 4, 2, 2, 0.05)
+    norm = G.hinf().upper
+    gains = [worst_input(G, horizon=T, iterations=30).gain for T in (30, 300, 1500)]
+    assert gains[0] < gains[1] < gains[2] <= norm
+    assert gains[2] >= norm * (1 - 2e-3)
+
+
+def test_the_reported_gain_is_the_secant_of_the_reported_inputs(network):
+    N = network(2)
+    found = worst_input(N, horizon=150)
+    assert found.u.shape == found.du.shape == (150, 1)
+    dy = N.simulate(found.u + found.du) - N.simulate(found.u)
+    assert np.linalg.norm(dy) / np.linalg.norm(found.du) == pytest.approx(found.gain, rel=1e-9)
+    assert "150 samples" in found.description
+
+
+def test_a_saturation_is_excited_where_it_is_steep():
+    """y = tanh(u): the gain 1 is approached at u = 0 and nowhere else."""
+    tanh = Interconnection((Perceptron([[1.0]], [0.0], [[1.0]], [0.0], "tanh"),), 1.0, ("u",), ("y",), ("",), ("",))
+    assert 0.99 < worst_input(tanh, horizon=64).gain <= 1.0
+
+
+def test_the_centre_of_a_standardised_input_is_found():
+    """y = tanh((u - 1000) / 10): from u = 0 nothing is seen, the first layer tells where to look."""
+    layers = (Affine([[0.1]], [-100.0]), Perceptron([[1.0]], [0.0], [[1.0]], [0.0], "tanh"))
+    N = Interconnection(layers, 1.0, ("u",), ("y",), ("",), ("",))
+    assert worst_input(N, horizon=64, starts=("zero",), amplitudes=(0.1,)).gain < 1e-6
+    assert worst_input(N, horizon=64).gain == pytest.approx(0.1, rel=1e-2)
+
+
+def test_it_is_deterministic_and_every_start_runs(network):
+    N = network(0, blocks=1)
+    assert worst_input(N, horizon=64, seed=3).gain == worst_input(N, horizon=64, seed=3).gain
+    for start in STARTS:
+        assert worst_input(N, horizon=64, starts=(start,), iterations=2).gain > 0
+
+
+def test_a_system_that_does_nothing_has_gain_zero(modal):
+    G = modal(0)
+    nothing = Interconnection((Affine([[0.0]], [1.0]),), 1.0, ("u",), ("y",), ("",), ("",))
+    assert worst_input(nothing, horizon=32).gain == 0.0
+    assert "no gap known" in str(certify(nothing))
+    assert Dynamic(G).n_in == 2
+
+
+def test_options_are_checked(modal):
+    with pytest.raises(OptionError, match="noise"):
+        worst_input(modal(0), starts=("chirp",))
+    with pytest.raises(OptionError, match="horizon 0"):
+        worst_input(modal(0), horizon=0)

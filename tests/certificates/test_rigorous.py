@@ -1,0 +1,161 @@
+"""The arithmetic: exact embedding, positive definiteness against exact determinants, exact Schur test, fails closed."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import flint
+import numpy as np
+import pytest
+
+from l2ssm.certificates.rigorous import (
+    PRECISION,
+    Balls,
+    assert_gain,
+    assert_positive_definite,
+    assert_schur,
+    ball_arithmetic,
+    embed,
+    exact,
+    gram,
+    rounded_up,
+)
+from l2ssm.certificates.smallest import smallest_gain
+from l2ssm.errors import CertificateError
+
+
+def is_positive_definite(S: np.ndarray) -> bool:
+    """Sylvester's criterion in exact rational arithmetic (Gaussian elimination without pivoting)."""
+    M = [[Fraction(x) for x in row] for row in S.tolist()]
+    n = len(M)
+    for k in range(n):
+        if not M[k][k] > 0:
+            return False
+        for i in range(k + 1, n):
+            f = M[i][k] / M[k][k]
+            M[i] = [a - f * b for a, b in zip(M[i], M[k], strict=True)]
+    return True
+
+
+def accepts(S: np.ndarray) -> bool:
+    try:
+        with ball_arithmetic():
+            assert_positive_definite(embed(S), "S")
+    except CertificateError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_positive_definiteness_agrees_with_exact_rationals_at_the_edge(seed):
+    """Matrices within a few rounding errors of singular: never accepted unless exactly positive definite."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 7))
+    Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    smallest = rng.choice([-1e-13, -1e-16, -1e-17, 0.0, 1e-17, 1e-16, 1e-13])
+    S = (Q * np.concatenate([[smallest], rng.uniform(0.1, 3, n - 1)])) @ Q.T
+    S = (S + S.T) / 2 * 2.0 ** rng.integers(-400, 400)
+    assert accepts(S) == is_positive_definite(S)
+
+
+def test_ill_conditioned_matrices_are_proved():
+    """Hilbert matrices, condition 1e16, and diagonals over 600 binary orders of magnitude."""
+    for n in (8, 11, 12):
+        H = 1 / (np.arange(n)[:, None] + np.arange(n) + 1.0)
+        assert accepts(H) == is_positive_definite(H)
+    assert accepts(np.diag(2.0 ** np.arange(-300, 300, 40)))
+
+
+@pytest.mark.parametrize(
+    "S", [np.diag([1.0, 0.0]), np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[1.0, 2.0], [2.0, 1.0]]), -np.eye(3)]
+)
+def test_singular_and_indefinite_matrices_are_refused(S):
+    assert not accepts(S)
+
+
+def test_a_ball_that_reaches_a_singular_matrix_is_refused():
+    with ball_arithmetic():
+        wide = Balls(flint.arb_mat(2, 2, [exact(1.0), flint.arb(0, 1.0), flint.arb(0, 1.0), exact(1.0)]))
+        narrow = Balls(flint.arb_mat(2, 2, [exact(1.0), flint.arb(0, 0.9), flint.arb(0, 0.9), exact(1.0)]))
+        assert_positive_definite(narrow, "narrow")
+        with pytest.raises(CertificateError, match="wide is not proved"):
+            assert_positive_definite(wide, "wide")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_non_finite_entries_never_prove_anything(bad):
+    for entries in ([bad, 0.0, 0.0, 1.0], [1.0, bad, bad, 1.0]):
+        with pytest.raises(CertificateError):
+            embed(np.array(entries).reshape(2, 2))
+        S = Balls(flint.arb_mat(2, 2, [flint.arb(x) for x in entries]))
+        with pytest.raises(CertificateError):
+            assert_positive_definite(S, "S")
+    with pytest.raises(CertificateError):
+        exact(bad)
+    with pytest.raises(CertificateError):
+        assert_gain(embed(np.eye(1)), bad, "I")
+
+
+def test_embedding_is_exact_and_precision_is_restored():
+    before = flint.ctx.prec
+    with ball_arithmetic():
+        assert flint.ctx.prec == PRECISION
+        for x in (0.1, 1e300, 5e-324, -1 / 3, math.pi):
+            ball = embed([[x]])[0, 0]
+            assert ball.is_exact()
+            p, q = ball.fmpq().p, ball.fmpq().q
+            assert Fraction(int(p), int(q)) == Fraction(x)
+    assert flint.ctx.prec == before
+
+
+def test_rounded_up_is_above_the_whole_ball():
+    with ball_arithmetic():
+        for x in (exact(2.0).sqrt(), exact(1.0) / 3, flint.arb(1, 1e-20), exact(7.0), exact(2.0) ** -1070 / 3):
+            assert x <= exact(rounded_up(x))
+            assert not x <= exact(math.nextafter(rounded_up(x), -math.inf))
+        for x in (exact(2.0) ** 2000, flint.arb("nan"), flint.arb("inf")):
+            with pytest.raises(CertificateError):
+                rounded_up(x)
+
+
+def test_schur_is_decided_exactly():
+    below, above = math.nextafter(1.0, 0.0), math.nextafter(1.0, 2.0)
+    assert_schur(np.array([below, -below, 0.0, 1j * below]))
+    for lam in (1.0, -1.0, 1j, above, -1j * above, complex(math.nan)):
+        with pytest.raises(CertificateError):
+            assert_schur(np.array([0.5, lam]))
+
+
+def test_rotations_next_to_the_circle_agree_with_integers():
+    rng = np.random.default_rng(0)
+    for angle in rng.uniform(0, 2 * np.pi, 200):
+        z = complex(np.exp(1j * angle))
+        inside = Fraction(z.real) ** 2 + Fraction(z.imag) ** 2 < 1
+        try:
+            assert_schur(np.array([z]))
+            assert inside
+        except CertificateError:
+            assert not inside
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (5, 2), (4, 4), (3, 0), (0, 3)])
+def test_spectral_norm_bound_is_tight_and_cannot_be_lowered(shape):
+    W = np.random.default_rng(1).standard_normal(shape)
+    with ball_arithmetic():
+        gain = smallest_gain(gram(W))
+        if not W.size:
+            assert gain < 1e-300
+            return
+        norm = np.linalg.norm(W, 2)
+        assert norm * (1 - 1e-14) <= gain <= norm * (1 + 1e-14)
+        with pytest.raises(CertificateError):
+            assert_gain(gram(W), gain * (1 - 1e-14), "W")
+
+
+def test_elementwise_operations_refuse_shapes_that_do_not_fit():
+    A, B = embed(np.ones((2, 3))), embed(np.ones((3, 2)))
+    with pytest.raises(CertificateError, match="do not fit"):
+        A + B
+    with pytest.raises(CertificateError, match="not a real square matrix"):
+        assert_positive_definite(A, "A")
