@@ -5,6 +5,7 @@ from __future__ import annotations
 from l2ssm.data import plants, signals
 from l2ssm.data.benchmarks import Benchmark, benchmark
 from l2ssm.data.dataset import Dataset, Statistics
+from l2ssm.data.read import read
 from l2ssm.data.record import Record
 
-__all__ = ["Benchmark", "Dataset", "Record", "Statistics", "benchmark", "plants", "signals"]
+__all__ = ["Benchmark", "Dataset", "Record", "Statistics", "benchmark", "plants", "read", "signals"]

@@ -97,7 +97,7 @@ def _load(relative: str, *variables: str) -> list[Any]:
     path = find_file(relative)
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return [archive[variable] for variable in variables]
         from scipy.io import loadmat
 

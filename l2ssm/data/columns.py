@@ -81,7 +81,10 @@ class Columns:
         """The columns of a pandas DataFrame."""
 
         def labels(position: int) -> NDArray[Any]:
-            return np.asarray(frame.iloc[:, position].to_numpy())
+            series = frame.iloc[:, position]
+            if series.dtype.kind == "M":
+                series = series.dt.tz_localize(None)
+            return np.asarray(series.to_numpy())
 
         def numbers(position: int) -> FloatArray:
             series = frame.iloc[:, position]
@@ -120,7 +123,7 @@ def records_from_columns(columns: Columns, chosen: Selection) -> list[Record]:
     positions = [columns.position(key) for key in (*chosen.input_keys, *chosen.output_keys)]
     names = [columns.names[position] for position in positions]
     values = np.column_stack([columns.numbers(position) for position in positions])
-    time = None if chosen.time is None else seconds_of(columns.labels(columns.position(chosen.time)), chosen.time)
+    time = None if chosen.time is None else _instants(columns, chosen.time)
     values, time = _without_empty_tail(values, time)
     _check_lengths(values, names, columns.where, chosen.dropna)
     n_u = len(chosen.input_keys)
@@ -132,6 +135,15 @@ def records_from_columns(columns: Columns, chosen: Selection) -> list[Record]:
         u, y = part[:, :n_u], part[:, n_u:] if chosen.output_keys else None
         records += sampled_records(u, y, None if time is None else time[rows], dt, chosen, name=name, about=about)
     return records
+
+
+def _instants(columns: Columns, key: Key) -> FloatArray:
+    """The time column in seconds: numbers, or else dates."""
+    position = columns.position(key)
+    try:
+        return columns.numbers(position)
+    except DataError:
+        return seconds_of(columns.labels(position), key)
 
 
 def _without_empty_tail(values: FloatArray, time: FloatArray | None) -> tuple[FloatArray, FloatArray | None]:
@@ -217,8 +229,10 @@ def sampled_records(
         assert step is not None
         return split_at_gaps(u, y, step, name=name, t0=t0, dropna=chosen.dropna, **about)
     t: FloatArray = np.arange(u.shape[0], dtype=np.float64) * dt if time is None else time  # type: ignore[operator]
-    if chosen.dropna is None:
-        Record(u, y, chosen.resample, name=name, **about)  # refuses NaN, naming row and channel
+    blank = chosen.dropna is not None  # NaN is cut out below, everything else wrong is refused here
+    Record(
+        np.zeros_like(u) if blank else u, np.zeros_like(y) if blank and y is not None else y, 1.0, name=name, **about
+    )
     both = u if y is None else np.hstack([u, y])
     stretches = finite_parts(u, y, name, chosen.dropna)
     records = []

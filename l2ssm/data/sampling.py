@@ -7,37 +7,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from l2ssm.data.arrays import FloatArray, as_samples
+from l2ssm.data.arrays import FloatArray
 from l2ssm.errors import DataError
 
 LARGEST_JITTER = 0.05  # of dt: what the printed digits of a time column may cost
 
 
 def seconds_of(instants: NDArray[Any], name: object) -> FloatArray:
-    """Instants in seconds, (T,): numbers as they are, dates and durations counted from the first one.
+    """Dates or durations in seconds, (T,), dates counted from the first one; an empty cell is NaN.
 
     Raises:
-        DataError: neither numbers nor dates.
+        DataError: not dates.
 
     >>> seconds_of(np.array(["2024-05-01T10:00:00", "2024-05-01T10:00:02.500"]), "t").tolist()
     [0.0, 2.5]
     """
     if instants.dtype.kind in "UO" and all(isinstance(value, str) for value in instants.tolist()):
         try:
-            instants = instants.astype(np.float64)
+            instants = np.array([value.strip().removesuffix("Z") for value in instants.tolist()], "datetime64[ns]")
         except ValueError:
-            try:
-                instants = instants.astype("datetime64[ns]")
-            except ValueError:
-                raise DataError(
-                    f"time column {name!r} holds {instants[0]!r}: neither a number nor an ISO date"
-                ) from None
+            raise DataError(f"time column {name!r} holds {instants[0]!r}: neither a number nor an ISO date") from None
     if instants.dtype.kind == "M":
         instants = instants - instants[0]
     if instants.dtype.kind == "m":
         seconds = instants.astype("timedelta64[ns]").astype(np.float64) * 1e-9
         return np.where(np.isnat(instants), np.nan, seconds)
-    return as_samples(instants, f"time column {name!r}")[:, 0]
+    raise DataError(f"time column {name!r} holds {instants.dtype} such as {instants[0]!r}: neither numbers nor dates")
 
 
 def _check_increasing(time: FloatArray, name: str) -> None:

@@ -1,0 +1,170 @@
+"""Delimited text (CSV, TSV, logs) to columns: separator, decimal mark, header and comments are found by looking."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.data.arrays import FloatArray
+from l2ssm.data.columns import Columns
+from l2ssm.errors import DataError, OptionError
+
+COMMENT = ("#", "%", "//")
+MISSING = {"", "nan", "na", "n/a", "null", "none", "-", "--", "#n/a"}
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
+SAMPLE = 200  # lines looked at to find separator and decimal mark
+
+
+@dataclass(frozen=True)
+class Line:
+    """The text fields of one line and where it was."""
+
+    number: int
+    fields: list[str]
+
+
+def read_delimited(path: Path, delimiter: str | None, decimal: str | None, header: bool | None) -> Columns:
+    """The columns of a text file; see `l2ssm.data.read` for the options.
+
+    Raises:
+        DataError: empty, binary, or lines of different numbers of fields.
+        OptionError: a delimiter or decimal mark that makes no sense.
+    """
+    _check_options(delimiter, decimal)
+    numbered = [(number, line) for number, line in enumerate(_text_of(path).splitlines(), 1) if line.strip()]
+    comments = [line for _number, line in numbered if line.lstrip().startswith(COMMENT)]
+    lines = [(number, line) for number, line in numbered if not line.lstrip().startswith(COMMENT)]
+    if not lines:
+        raise DataError(f"{path} holds no data, only {len(comments)} comment line(s)")
+    separator = delimiter or _separator(lines[-SAMPLE:], decimal)
+    rows = _fields(lines, separator)
+    mark = decimal or _decimal_mark(rows[-SAMPLE:], separator)
+    names, rows = _named(rows, comments, separator, header)
+    return _columns(path, names, rows, mark)
+
+
+def _check_options(delimiter: str | None, decimal: str | None) -> None:
+    if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        raise OptionError(f"delimiter={delimiter!r} must be one character, ' ' for any white space")
+    if decimal not in (None, ".", ","):
+        raise OptionError(f"decimal={decimal!r} must be '.' or ','")
+    if decimal == "," and delimiter == ",":
+        raise OptionError("delimiter and decimal are both ','")
+
+
+def _text_of(path: Path) -> str:
+    content = path.read_bytes()
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    ):
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace")
+    if b"\0" in content:
+        raise DataError(f"{path} is not a text file (it holds zero bytes), whatever its name ends in")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _fields(lines: list[tuple[int, str]], separator: str) -> list[Line]:
+    if separator == " ":
+        return [Line(number, line.split()) for number, line in lines]
+    texts = [line for _number, line in lines]
+    try:
+        parsed = list(csv.reader(texts, delimiter=separator, skipinitialspace=True))
+    except csv.Error as error:
+        raise DataError(f"the text cannot be split at {separator!r}: {error}") from None
+    if len(parsed) != len(lines):
+        odd = next((number for number, line in lines if line.count('"') % 2), lines[0][0])
+        raise DataError(f"line {odd}: a quotation mark is opened and not closed on the line")
+    return [
+        Line(number, [field.strip() for field in fields]) for (number, _), fields in zip(lines, parsed, strict=True)
+    ]
+
+
+def _separator(lines: list[tuple[int, str]], decimal: str | None) -> str:
+    """The character that splits nearly every line; a comma only if what it separates are numbers, else white space."""
+    for candidate in (";", "\t", "|"):
+        if sum(len(line.fields) > 1 for line in _fields(lines, candidate)) > 0.9 * len(lines):
+            return candidate
+    last = _fields(lines, ",")[-1].fields
+    spaced = any(len(field.split()) > 1 and NUMBER.fullmatch(field.split()[0]) for field in last)  # as in "1,5 2,5"
+    if len(last) > 1 and not spaced and decimal != ",":
+        return ","
+    return " " if any(len(line.split()) > 1 for _number, line in lines) else ","
+
+
+def _decimal_mark(rows: list[Line], separator: str) -> str:
+    fields = [field for row in rows for field in row.fields]
+    with_comma = sum("," in field and NUMBER.fullmatch(field) is not None for field in fields)
+    with_point = sum("." in field and NUMBER.fullmatch(field) is not None for field in fields)
+    return "," if separator != "," and with_comma > with_point else "."
+
+
+def _is_value(field: str) -> bool:
+    return (
+        field.lower() in MISSING
+        or NUMBER.fullmatch(field) is not None
+        or field.lower().lstrip("+-") in ("inf", "infinity")
+    )
+
+
+def _named(
+    rows: list[Line], comments: list[str], separator: str, header: bool | None
+) -> tuple[list[str] | None, list[Line]]:
+    """(names or None, the rows of data): the first row if it holds text, else a last comment of as many fields."""
+    texts = [field for field in rows[0].fields if field and not _is_value(field)]
+    if header or (header is None and texts and not _looks_like_data(rows)):
+        return rows[0].fields, rows[1:]
+    if header is None and comments:
+        told = _fields([(0, comments[-1].lstrip().lstrip("#%/").strip())], separator)[0].fields
+        if len(told) == len(rows[0].fields) and all(told) and not all(_is_value(name) for name in told):
+            return told, rows
+    return None, rows
+
+
+def _looks_like_data(rows: list[Line]) -> bool:
+    """Whether the first row has text exactly where the second has it too (dates, labels) and numbers elsewhere."""
+    if len(rows) < 2 or len(rows[0].fields) != len(rows[1].fields):
+        return False
+    kinds = [[_is_value(field) for field in row.fields] for row in rows[:2]]
+    return kinds[0] == kinds[1] and any(kinds[0])
+
+
+def _columns(path: Path, names: list[str] | None, rows: list[Line], mark: str) -> Columns:
+    width = len(names) if names is not None else max(len(row.fields) for row in rows)
+    for row in rows:
+        if any(row.fields[width:]):
+            raise DataError(f"{path}, line {row.number}: {len(row.fields)} fields, but there are {width} columns")
+    table = [(row.fields + [""] * width)[:width] for row in rows]
+    kept = [index for index in range(width) if (names is not None and names[index]) or any(row[index] for row in table)]
+    titles = [names[index] if names is not None and names[index] else str(index) for index in kept]
+
+    def labels(position: int) -> NDArray[Any]:
+        return np.array([row[kept[position]] for row in table], dtype=object)
+
+    def numbers(position: int) -> FloatArray:
+        values = np.full(len(table), np.nan)
+        for index, row in enumerate(table):
+            field = row[kept[position]]
+            if field.lower() in MISSING:
+                continue
+            try:
+                values[index] = float(field.replace(",", ".") if mark == "," else field)
+            except ValueError:
+                raise DataError(
+                    f"{path}, line {rows[index].number}, column {titles[position]!r}: {field!r} is not a number"
+                ) from None
+        return values
+
+    return Columns(tuple(titles), len(table), numbers, labels, str(path))

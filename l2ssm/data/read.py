@@ -1,0 +1,170 @@
+"""`read`: a file of measurements, of any common format, to a Dataset; every way it can go wrong is one clear line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from l2ssm.data.arrays import FloatArray, as_samples
+from l2ssm.data.columns import Columns, Key, Selection, records_from_columns
+from l2ssm.data.dataset import Dataset
+from l2ssm.data.delimited import read_delimited
+from l2ssm.data.matlab import is_hdf5, read_hdf5, read_matlab
+from l2ssm.data.record import Record
+from l2ssm.data.variables import records_from_variables
+from l2ssm.errors import DataError, MissingDataError, OptionError
+
+TEXT = (".csv", ".tsv", ".txt", ".dat")
+HDF5 = (".h5", ".hdf5")
+FORMATS = (*TEXT, ".mat", ".npz", ".npy", ".parquet", *HDF5)
+
+
+def read(
+    source: str | os.PathLike[str] | Any,
+    *,
+    inputs: Key | Sequence[Key],
+    outputs: Key | Sequence[Key] | None,
+    time: Key | None = None,
+    dt: float | str | None = None,
+    time_axis: int = 0,
+    record: Key | None = None,
+    dropna: str | None = None,
+    resample: float | None = None,
+    units: Mapping[str, str] | None = None,
+    name: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    header: bool | None = None,
+) -> Dataset:
+    """Records from a CSV, .mat (v4 to v7.3), .npz, .npy, parquet or HDF5 file, or from a pandas DataFrame.
+
+    The sampling time comes from `dt` or from the instants in `time`; one of the two is needed, and both must agree.
+    In a .mat, .npz or HDF5 file `inputs` and `outputs` are names of variables ("v[0]" is the first channel of v, "s.v"
+    field v of struct s) and every cell of a cell array is a record. Empty rows at the end of a table pad columns
+    shorter than the file and do not count.
+
+    Args:
+        source: path of the file, or a DataFrame.
+        inputs: column or variable names (in tables also positions, from 0) of the inputs.
+        outputs: the same for the outputs; None for inputs only.
+        time: column or variable of the instants: seconds, dates or durations.
+        dt: sampling time in seconds, or the column or variable that holds it (in a table its first value).
+        time_axis: 1 if the arrays of a .mat, .npz or HDF5 file are (channels, T).
+        record: column of a table that tells records apart.
+        dropna: "split" cuts records at rows with NaN; None refuses them.
+        resample: new sampling time in seconds, by linear interpolation without anti-aliasing; for non-uniform instants.
+        units: unit of a channel by its name.
+        name: name of the record; default the file's name.
+        delimiter: of a text file; default found by looking. " " is any white space.
+        decimal: "." or "," in a text file; default found by looking.
+        header: whether the first row of a text file holds names; default found by looking.
+
+    Raises:
+        MissingDataError: there is no such file.
+        DataError: a directory, empty, unknown or wrong format, unknown column (the message lists the columns), unknown
+            sampling time, non-uniform instants (with the jitter), unequal lengths, transposed, NaN, not numeric, ...
+        OptionError: an option with a value that makes no sense.
+    """
+    pandas = sys.modules.get("pandas")
+    is_frame = pandas is not None and isinstance(source, pandas.DataFrame)
+    path = None if is_frame else _existing(source)
+    title = name if name is not None else "" if path is None else path.stem
+    chosen = Selection(inputs, outputs, time, dt, record, dropna, resample, units, title, time_axis)
+    if path is None:
+        return Dataset(records_from_columns(Columns.of_frame(source), _tabular(chosen)))
+    return Dataset(_records(path, chosen, delimiter, decimal, header))
+
+
+def _existing(source: Any) -> Path:
+    if not isinstance(source, (str, os.PathLike)):
+        raise DataError(f"cannot read a {type(source).__name__}; expected a path or a pandas DataFrame")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        raise DataError(f"{path} is a directory; give one file ({', '.join(FORMATS)})")
+    if not path.exists():
+        raise MissingDataError(f"there is no file {path} (looked in {path.resolve().parent})")
+    if path.suffix.lower() not in FORMATS:
+        raise DataError(
+            f"{path}: unknown format {path.suffix or 'without extension'!r}; known are {', '.join(FORMATS)}"
+        )
+    if not os.access(path, os.R_OK):
+        raise DataError(f"{path} may not be read: permission denied")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty (0 bytes)")
+    return path
+
+
+def _records(
+    path: Path, chosen: Selection, delimiter: str | None, decimal: str | None, header: bool | None
+) -> list[Record]:
+    suffix = path.suffix.lower()
+    if suffix in TEXT:
+        return records_from_columns(read_delimited(path, delimiter, decimal, header), _tabular(chosen))
+    if suffix == ".parquet":
+        return records_from_columns(_parquet(path), _tabular(chosen))
+    if suffix == ".npy":
+        return records_from_columns(_npy(path), _tabular(chosen))
+    if suffix == ".mat":
+        return records_from_variables(read_matlab(path), chosen, str(path), vectors=True)
+    if suffix == ".npz":
+        return records_from_variables(_npz(path), chosen, str(path), vectors=False)
+    if not is_hdf5(path):
+        raise DataError(f"{path} is not an HDF5 file, whatever its name ends in")
+    return records_from_variables(read_hdf5(path), chosen, str(path), vectors=False)
+
+
+def _tabular(chosen: Selection) -> Selection:
+    if chosen.time_axis != 0:
+        raise OptionError(f"time_axis={chosen.time_axis!r} goes with .mat, .npz and HDF5; rows of a table are samples")
+    return chosen
+
+
+def _npz(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # zip, pickle and header errors of many kinds
+        raise DataError(f"{path} is not an .npz file of plain arrays: {error}") from None
+
+
+def _npy(path: Path) -> Columns:
+    try:
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except Exception as error:  # pickle and header errors of many kinds
+        raise DataError(f"{path} is not an .npy file of plain numbers: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} is not an .npy file of plain numbers: it is an archive")
+    names = array.dtype.names
+    if names is None and array.ndim != 2:
+        raise DataError(f"{path} has shape {array.shape}; expected (T, columns) or named fields")
+    columns = [array[name].ravel() for name in names] if names is not None else list(array.T)
+    titles = names if names is not None else tuple(str(index) for index in range(array.shape[1]))
+
+    def numbers(position: int) -> FloatArray:
+        return as_samples(columns[position], f"column {titles[position]!r} of {path}")[:, 0]
+
+    return Columns(titles, len(columns[0]) if columns else 0, numbers, lambda position: columns[position], str(path))
+
+
+def _parquet(path: Path) -> Columns:
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            raise DataError(f"{path} is not a parquet file, whatever its name ends in")
+    try:
+        import pandas
+        import pyarrow  # noqa: F401  # pandas reads parquet with it
+    except ImportError:
+        raise DataError(f"reading {path} needs pandas and pyarrow: pip install l2ssm[data]") from None
+    try:
+        frame = pandas.read_parquet(path, engine="pyarrow")
+    except Exception as error:  # pyarrow raises its own kinds
+        raise DataError(f"{path} cannot be read as parquet: {error}") from None
+    return Columns.of_frame(frame, str(path))
