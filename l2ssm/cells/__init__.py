@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from l2ssm.cells.base import DiagonalCell
+from l2ssm.cells.base import Cell, DenseCell, DiagonalCell
 from l2ssm.cells.bounded import Bounded
+from l2ssm.cells.contraction import Contraction
+from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lru import LRU
 
-CELLS: dict[str, Callable[..., DiagonalCell]] = {"lru": LRU, "bounded": Bounded}
-BOUNDED_CELLS: dict[str, Callable[..., DiagonalCell]] = {"bounded": Bounded}  # those that take a prescribed gain
+CELLS: dict[str, Callable[..., Any]] = {
+    "lru": LRU,
+    "bounded": Bounded,
+    "l2ru_diagonal": L2RUDiagonal,
+    "contraction": Contraction,
+}
+BOUNDED_CELLS: dict[str, Callable[..., Any]] = {  # those that take a prescribed gain
+    "bounded": Bounded,
+    "l2ru_diagonal": L2RUDiagonal,
+    "contraction": Contraction,
+}
 
-__all__ = ["BOUNDED_CELLS", "CELLS", "LRU", "Bounded", "DiagonalCell"]
+__all__ = [
+    "BOUNDED_CELLS",
+    "CELLS",
+    "LRU",
+    "Bounded",
+    "Cell",
+    "Contraction",
+    "DenseCell",
+    "DiagonalCell",
+    "L2RUDiagonal",
+]

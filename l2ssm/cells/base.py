@@ -1,21 +1,24 @@
-"""`DiagonalCell`: a layer that is a linear time-invariant system with diagonal complex A, trained through the scan."""
+"""`Cell`: a layer that is a linear time-invariant system, trained through the scan; A diagonal complex or dense real.
+
+The state of every cell is (batch, n_x) complex, 2 n_x real numbers, so that a model holds the states of all its cells
+in one tensor. A dense cell of 2 n_x real states (x_1, x_2, ...) shows them as x_1 + j x_2, x_3 + j x_4, ...
+"""
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from l2ssm.errors import OptionError, RealizationError
-from l2ssm.parametrizations.lti import LTI
-from l2ssm.scan import lti_scan
+from l2ssm.parametrizations.lti import LTI, DenseLTI
+from l2ssm.scan import dense_scan, lti_scan
 from l2ssm.systems.state_space import StateSpace
 
 
-class DiagonalCell(nn.Module, ABC):
-    """y = G u with x[k+1] = lam x[k] + B u[k], y[k] = Re(C x[k]) + D u[k]; subclasses own the parameters of G.
+class Cell(nn.Module, ABC):
+    """y = G u for a linear system G; subclasses own its parameters.
 
     Args:
         n_u: inputs.
@@ -34,6 +37,29 @@ class DiagonalCell(nn.Module, ABC):
         self.n_u, self.n_x, self.n_y = n_u, n_x, n_y
 
     @abstractmethod
+    def forward(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex."""
+
+    @torch.no_grad()
+    def realization(self, dt: float = 1.0) -> StateSpace:
+        """The numbers `forward` uses, exactly, as a real float64 system of 2 n_x states (Re x_1, Im x_1, Re x_2, ...).
+
+        Raises:
+            RealizationError: a parameter is NaN or infinite.
+        """
+        try:
+            return self._realization(dt)
+        except RealizationError as error:
+            raise RealizationError(f"{type(self).__name__} has no finite realization: {error}") from None
+
+    @abstractmethod
+    def _realization(self, dt: float) -> StateSpace: ...
+
+
+class DiagonalCell(Cell):
+    """x[k+1] = lam x[k] + B u[k], y[k] = Re(C x[k]) + D u[k]; see `Cell`."""
+
+    @abstractmethod
     def system(self) -> LTI:
         """The numbers (lam, B, C, D) that `forward` uses, in the dtype of the parameters."""
 
@@ -42,20 +68,40 @@ class DiagonalCell(nn.Module, ABC):
         lam, B, C, D = self.system()
         return lti_scan(u, lam, B, C, D, x0)
 
-    @torch.no_grad()
-    def realization(self, dt: float = 1.0) -> StateSpace:
-        """The system as explicit float64 numbers, real states (Re x_1, Im x_1, Re x_2, ...).
+    def _realization(self, dt: float) -> StateSpace:
+        lam, B, C, D = (t.cpu().numpy() for t in self.system())
+        return StateSpace.from_modes(lam, B, C, D, dt)
 
-        Raises:
-            RealizationError: a parameter is NaN or infinite.
-        """
-        lam, B, C, D = (t.cpu().numpy() for t in copy.deepcopy(self).double().system())
-        try:
-            return StateSpace.from_modes(lam, B, C, D, dt)
-        except RealizationError as error:
-            raise RealizationError(f"{type(self).__name__} has no finite realization: {error}") from None
+
+class DenseCell(Cell):
+    """x[k+1] = A x[k] + B u[k], y[k] = C x[k] + D u[k] with 2 n_x real states; see `Cell`."""
+
+    @abstractmethod
+    def system(self) -> DenseLTI:
+        """The numbers (A, B, C, D) that `forward` uses, in the dtype of the parameters."""
+
+    def forward(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex."""
+        A, B, C, D = self.system()
+        start = None if x0 is None else torch.view_as_real(x0.resolve_conj()).flatten(1)
+        y, x_end = dense_scan(u, A, B, C, D, start)
+        return y, torch.view_as_complex(x_end.unflatten(1, (self.n_x, 2)).contiguous())
+
+    def _realization(self, dt: float) -> StateSpace:
+        A, B, C, D = (t.double().cpu().numpy() for t in self.system())
+        return StateSpace(A, B, C, D, dt)
 
 
 def complex_parameter(*shape: int, std: float, generator: torch.Generator | None = None) -> nn.Parameter:
     """A complex matrix as a real (..., 2) parameter, E |entry|^2 = std^2."""
     return nn.Parameter(torch.randn(*shape, 2, generator=generator) * (std * 0.5**0.5))
+
+
+def complex_double(pair: Tensor) -> Tensor:
+    """A (..., 2) parameter as complex128."""
+    return torch.view_as_complex(pair.double())
+
+
+def in_dtype(lti: LTI, dtype: torch.dtype) -> LTI:
+    """The system in a real dtype and its complex partner."""
+    return LTI(*(v.to(dtype.to_complex() if v.is_complex() else dtype) for v in lti))

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from l2ssm.cells.base import DiagonalCell, complex_parameter
-from l2ssm.errors import OptionError
+from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype
+from l2ssm.cells.gain import PrescribedGain
 from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal
 from l2ssm.parametrizations.lti import LTI
 
@@ -20,6 +20,7 @@ class Bounded(DiagonalCell):
         n_u, n_x, n_y: sizes, see `DiagonalCell`.
         initial_poles: (nu, theta), each (n_x,).
         gamma: prescribed gain, > 0.
+        learn_gamma: whether gamma is a parameter; it stays positive.
         through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
         generator: source of randomness.
 
@@ -35,13 +36,12 @@ class Bounded(DiagonalCell):
         *,
         initial_poles: tuple[Tensor, Tensor],
         gamma: float = 1.0,
+        learn_gamma: bool = False,
         through: float = 0.7,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_u, n_x, n_y)
-        if not (math.isfinite(gamma) and gamma > 0):
-            raise OptionError(f"gamma is {gamma}, expected a finite gain > 0")
-        self.gamma = float(gamma)
+        self.gain = PrescribedGain(gamma, learned=learn_gamma)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         scale = 0.15 * (n_x * max(n_u, n_y)) ** -0.25
         self.B_ri = complex_parameter(n_x, n_u, std=scale, generator=generator)
@@ -50,11 +50,14 @@ class Bounded(DiagonalCell):
         self.D = nn.Parameter(through * torch.eye(n_y, n_u))
         self.log_pd = nn.Parameter(torch.full((n_x,), math.log(0.05)))
 
+    @property
+    def gamma(self) -> float:
+        """The prescribed gain."""
+        return self.gain.value
+
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
-        B, C, C2 = (torch.view_as_complex(v.double()) for v in (self.B_ri, self.C_ri, self.C2_ri))
-        lti = bounded_diagonal(
-            self.nu.double(), self.theta.double(), B, C, C2, self.D.double(), self.log_pd.double(), self.gamma
-        )
+        B, C, C2 = (complex_double(v) for v in (self.B_ri, self.C_ri, self.C2_ri))
+        nu, theta, D, log_pd = (v.double() for v in (self.nu, self.theta, self.D, self.log_pd))
         dtype = self.D.dtype
-        return LTI(*(v.to(dtype if not v.is_complex() else dtype.to_complex()) for v in lti))
+        return in_dtype(bounded_diagonal(nu, theta, B, C, C2, D, log_pd, self.gain()), dtype)

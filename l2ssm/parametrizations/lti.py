@@ -1,4 +1,4 @@
-"""`LTI`: the tensors a parametrization returns and a scan consumes."""
+"""`LTI` and `DenseLTI`: the tensors a parametrization returns and a scan consumes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ class LTI(NamedTuple):
     """
 
     lam: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor
+
+
+class DenseLTI(NamedTuple):
+    """x[k+1] = A x[k] + B u[k],  y[k] = C x[k] + D u[k].
+
+    Attributes:
+        A: (n_x, n_x) real.
+        B: (n_x, n_u) real.
+        C: (n_y, n_x) real.
+        D: (n_y, n_u) real.
+    """
+
+    A: Tensor
     B: Tensor
     C: Tensor
     D: Tensor

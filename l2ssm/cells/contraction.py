@@ -1,0 +1,61 @@
+"""Contractions as a cell: gain below gamma because K = [[A, B / gamma], [C, D / gamma]] shrinks every vector."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype
+from l2ssm.cells.gain import PrescribedGain
+from l2ssm.parametrizations.contraction import contraction_diagonal
+from l2ssm.parametrizations.lti import LTI
+from l2ssm.parametrizations.stable import poles, unit_variance_scale
+
+
+class Contraction(DiagonalCell):
+    """||G||_inf < gamma for every parameter value; see `parametrizations.contraction`, complex diagonal form.
+
+    Args:
+        n_u, n_x, n_y: sizes, see `Cell`.
+        initial_poles: (nu, theta), each (n_x,); kept while K is a contraction, moved inwards otherwise.
+        gamma: prescribed gain, > 0.
+        learn_gamma: whether gamma is a parameter; it stays positive.
+        through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
+        generator: source of randomness.
+
+    Raises:
+        OptionError: gamma is not a finite number > 0.
+    """
+
+    def __init__(
+        self,
+        n_u: int,
+        n_x: int,
+        n_y: int,
+        *,
+        initial_poles: tuple[Tensor, Tensor],
+        gamma: float = 1.0,
+        learn_gamma: bool = False,
+        through: float = 0.6,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(n_u, n_x, n_y)
+        self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
+        self.B_ri = complex_parameter(n_x, n_u, std=0.3 / (n_x**0.5 + n_u**0.5), generator=generator)
+        self.C_ri = complex_parameter(n_y, n_x, std=0.3 / (n_x**0.5 + n_y**0.5), generator=generator)
+        self.D = nn.Parameter(through * torch.eye(n_y, n_u))
+
+    @property
+    def gamma(self) -> float:
+        """The prescribed gain."""
+        return self.gain.value
+
+    def system(self) -> LTI:
+        """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
+        nu, dtype = self.nu.double(), self.D.dtype
+        s = unit_variance_scale(nu)
+        B, C = s[:, None] * complex_double(self.B_ri), complex_double(self.C_ri) * s
+        lam = poles(nu, self.theta.double())
+        lti = contraction_diagonal(lam, B, C, self.D.double(), self.gain(), precision=dtype)
+        return in_dtype(lti, dtype)

@@ -1,0 +1,88 @@
+"""`PrescribedGain`: the gain a bounded cell must not exceed - fixed, scheduled from outside, or learned."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from l2ssm.errors import OptionError
+
+LOG_LIMIT = 46.0  # a learned gain stays within 1e-20 .. 1e20
+
+
+class PrescribedGain(nn.Module):
+    """gamma > 0 as a float64 number, called for its value.
+
+    A fixed gain is kept as the bits of a float64, which `.float()` cannot round; `prescribe` changes it between steps.
+    A learned gain is exp(log_gamma), positive for every parameter value.
+
+    Args:
+        gamma: (initial) gain, finite and > 0.
+        learned: whether it is a parameter.
+
+    Raises:
+        OptionError: gamma is not a finite number > 0.
+
+    >>> PrescribedGain(0.1).float().value
+    0.1
+    """
+
+    bits: Tensor
+
+    def __init__(self, gamma: float, *, learned: bool = False) -> None:
+        super().__init__()
+        self.learned = learned
+        if learned:
+            self.log_gamma = nn.Parameter(torch.tensor(math.log(_checked(gamma))))
+        else:
+            self.register_buffer("bits", _bits(gamma))
+
+    def forward(self) -> Tensor:
+        """The gain, a float64 scalar."""
+        if self.learned:
+            return torch.exp(torch.clamp(self.log_gamma.double(), -LOG_LIMIT, LOG_LIMIT))
+        return self.bits.view(torch.float64)
+
+    @property
+    def value(self) -> float:
+        """The gain as a number."""
+        return float(self().detach())
+
+    @torch.no_grad()
+    def prescribe(self, gamma: float) -> None:
+        """Set the gain: the next call uses it.
+
+        Raises:
+            OptionError: gamma is not a finite number > 0.
+        """
+        if self.learned:
+            self.log_gamma.fill_(math.log(_checked(gamma)))
+        else:
+            self.bits.copy_(_bits(gamma))
+
+
+def geometric_schedule(start: float, end: float, steps: int) -> list[float]:
+    """`steps` gains from `start` to `end` by a constant factor, for `prescribe`; the last one is exactly `end`.
+
+    >>> geometric_schedule(8.0, 2.0, 3)
+    [8.0, 4.0, 2.0]
+
+    Raises:
+        OptionError: a gain that is not a finite number > 0, or fewer than 1 step.
+    """
+    if not (isinstance(steps, int) and steps >= 1):
+        raise OptionError(f"steps is {steps!r}, expected an integer >= 1")
+    ratio = _checked(end) / _checked(start)
+    return [start * ratio ** (k / (steps - 1)) for k in range(steps - 1)] + [float(end)]
+
+
+def _checked(gamma: float) -> float:
+    if not (isinstance(gamma, (int, float)) and math.isfinite(gamma) and gamma > 0):
+        raise OptionError(f"gamma is {gamma!r}, expected a finite gain > 0")
+    return float(gamma)
+
+
+def _bits(gamma: float) -> Tensor:
+    return torch.tensor(_checked(gamma), dtype=torch.float64).view(torch.int64)

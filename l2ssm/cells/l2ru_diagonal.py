@@ -1,0 +1,66 @@
+"""The diagonal L2RU as a cell: any sizes, gain below gamma for every parameter value, storage with a diagonal P."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype
+from l2ssm.cells.gain import PrescribedGain
+from l2ssm.parametrizations.l2ru_diagonal import l2ru_diagonal
+from l2ssm.parametrizations.lti import LTI
+from l2ssm.parametrizations.stable import poles, unit_variance_scale
+
+
+class L2RUDiagonal(DiagonalCell):
+    """||G||_inf < gamma for every parameter value; see `parametrizations.l2ru_diagonal`.
+
+    The free P B and C are kept relative to sqrt(1 - |lam|^2), so that slow modes are not larger than fast ones.
+
+    Args:
+        n_u, n_x, n_y: sizes, see `Cell`.
+        initial_poles: (nu, theta), each (n_x,).
+        gamma: prescribed gain, > 0.
+        learn_gamma: whether gamma is a parameter; it stays positive.
+        through: ||D|| / gamma at the start, in (0, 1), D near I: the skip connection, inside the bound.
+        generator: source of randomness.
+
+    Raises:
+        OptionError: gamma is not a finite number > 0.
+    """
+
+    OFFSET = 1.0
+
+    def __init__(
+        self,
+        n_u: int,
+        n_x: int,
+        n_y: int,
+        *,
+        initial_poles: tuple[Tensor, Tensor],
+        gamma: float = 1.0,
+        learn_gamma: bool = False,
+        through: float = 0.6,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(n_u, n_x, n_y)
+        self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
+        self.B_ri = complex_parameter(n_x, n_u, std=0.3 / (n_x**0.5 + n_u**0.5), generator=generator)
+        self.C_ri = complex_parameter(n_y, n_x, std=0.3 / (n_x**0.5 + n_y**0.5), generator=generator)
+        self.D = nn.Parameter(self.OFFSET * through / (1 - through) * torch.eye(n_y, n_u))
+
+    @property
+    def gamma(self) -> float:
+        """The prescribed gain."""
+        return self.gain.value
+
+    def system(self) -> LTI:
+        """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
+        nu, dtype, gamma = self.nu.double(), self.D.dtype, self.gain()
+        s = unit_variance_scale(nu)
+        PB = torch.sqrt(gamma) * s[:, None] * complex_double(self.B_ri)
+        C = torch.sqrt(gamma) * complex_double(self.C_ri) * s
+        lam = poles(nu, self.theta.double())
+        lti = l2ru_diagonal(lam, PB, C, self.D.double(), gamma, offset=self.OFFSET, precision=dtype)
+        return in_dtype(lti, dtype)

@@ -1,0 +1,79 @@
+"""The maps against the reference implementations' outputs, where those files are at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from l2ssm.parametrizations.contraction import contraction, contraction_diagonal
+from l2ssm.parametrizations.l2ru_diagonal import l2ru_diagonal
+
+GOLDEN = Path(os.environ.get("L2SSM_GOLDEN", "golden"))
+
+
+def golden(name: str, tag: str = "") -> dict[str, np.ndarray]:
+    path = GOLDEN / f"{name}.npz"
+    if not path.is_file():
+        pytest.skip(f"no reference vectors: set L2SSM_GOLDEN to the folder of {name}.npz")
+    with np.load(path) as data:
+        prefix = f"{tag}__" if tag else ""
+        return {key[len(prefix) :]: data[key] for key in data if key.startswith(prefix)}
+
+
+def tensor(x) -> torch.Tensor:
+    return torch.tensor(np.asarray(x))
+
+
+@pytest.mark.parametrize("tag", ["eye", "rand", "learn"])
+def test_l2ru_diagonal(tag):
+    g = golden("l2ru_zak", tag)
+    n_x, n_u = 6, 3
+    lam = torch.polar(torch.exp(-torch.exp(tensor(g["p__nu_log"]))), torch.exp(tensor(g["p__theta_log"])))
+    X = tensor(g["p__X2b"])
+    got = l2ru_diagonal(
+        lam,
+        X[:n_x, :n_u],
+        X[n_x:, n_u:].mT,
+        tensor(g["p__Dp"]),
+        float(g["gamma"]),
+        margin=float(g["x2_margin"]),
+        margin_D=float(g["d_margin"]),
+    )
+    np.testing.assert_allclose(np.diag(got.lam.numpy()), g["A"], atol=1e-10)
+    for name in "BCD":
+        np.testing.assert_allclose(getattr(got, name).numpy(), g[name], atol=1e-10)
+
+
+@pytest.mark.parametrize("tag", ["raw", "circle"])
+def test_contraction_diagonal(tag):
+    g = golden("l2n", tag)
+    rho = (1 - g["eps_radius"]) / (1 + np.exp(-g["p__rho_raw"]))
+    K12, K21 = g["p__K12_raw"], g["p__K21_raw"]
+    got = contraction_diagonal(
+        tensor(rho * np.exp(1j * g["p__theta"])),
+        tensor(K12[0::2] + 1j * K12[1::2]),
+        tensor(K21[:, 0::2] - 1j * K21[:, 1::2]),
+        tensor(g["p__K22_raw"]),
+        float(g["gamma"]),
+        margin=0.002,
+    )
+    A = got.lam.numpy()
+    np.testing.assert_allclose(A.real, np.diag(g["A_z"])[0::2], atol=1e-12)
+    np.testing.assert_allclose(A.imag, np.diag(g["A_z"], -1)[0::2], atol=1e-12)
+    np.testing.assert_allclose(got.B.numpy(), g["B_z"][0::2] + 1j * g["B_z"][1::2], atol=1e-12)
+    np.testing.assert_allclose(got.C.numpy(), g["C_z"][:, 0::2] - 1j * g["C_z"][:, 1::2], atol=1e-12)
+    np.testing.assert_allclose(got.D.numpy(), g["D_z"], atol=1e-12)
+
+
+def test_contraction():
+    g = golden("l2_bounded_cell")
+    got = contraction(tensor(g["p__K_raw"]), 6, float(g["gamma"]), margin=float(g["contraction_eps"]))
+    S = g["p__S"]
+    np.testing.assert_allclose(np.linalg.solve(S, got.A.numpy() @ S), g["A"], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.solve(S, got.B.numpy()), g["B"], atol=1e-12)
+    np.testing.assert_allclose(got.C.numpy() @ S, g["C"], atol=1e-12)
+    np.testing.assert_allclose(got.D.numpy(), g["D"], atol=1e-12)
