@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from l2ssm.identification.fit import fit
     from l2ssm.identification.model import Model, load
     from l2ssm.networks.freeze import freeze
-    from l2ssm.report import report
+    from l2ssm.report.write import write_report
     from l2ssm.systems.interconnection import Interconnection
     from l2ssm.systems.state_space import StateSpace
 
@@ -49,10 +49,10 @@ _HOME = {
     "plants": "l2ssm.data",
     "plots": "l2ssm.analysis",
     "read": "l2ssm.data.read",
-    "report": "l2ssm.report",
     "residuals": "l2ssm.analysis.residuals",
     "signals": "l2ssm.data",
     "verify": "l2ssm.certificates.verify",
+    "write_report": "l2ssm.report.write",
 }
 _MODULES = {"plants", "plots", "signals"}
 
@@ -74,10 +74,10 @@ __all__ = [
     "plants",
     "plots",
     "read",
-    "report",
     "residuals",
     "signals",
     "verify",
+    "write_report",
 ]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from l2ssm.errors import ModelFileError
+from l2ssm.files import write_atomically
 
 KEY = "l2ssm"  # of the JSON text in the file's metadata
 
@@ -19,23 +19,7 @@ def write_tensors(path: str | os.PathLike[str], metadata: str, tensors: dict[str
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
-    write_bytes(path, save(contiguous, {KEY: metadata}))
-
-
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write to a temporary file in the same folder, flush to disk, then rename over `path`."""
-    target = Path(path)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, save(contiguous, {KEY: metadata}))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[str, dict[str, NDArray]]:

@@ -1,0 +1,254 @@
+"""The commands; a folder given with -o holds model.l2ssm, run.json, cert.json, report.html and report.json."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from l2ssm.cli.messages import MALFORMED, REFUTED, complain, debug, one_line_errors, say, training_progress
+from l2ssm.cli.source import Source, recall
+from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError, OptionError
+
+app = typer.Typer(
+    name="l2ssm",
+    help="Fit deep state-space models to input/output data, and prove their L2 gain.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+MODEL, CERTIFICATE = "model.l2ssm", "cert.json"
+
+DataFile = Annotated[Path | None, typer.Argument(help="CSV, .mat, .npz, .npy, parquet or HDF5 file")]
+Inputs = Annotated[list[str] | None, typer.Option("-u", "--input", help="input column, once per input")]
+Outputs = Annotated[list[str] | None, typer.Option("-y", "--output", help="output column, once per output")]
+TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the instants, in seconds")]
+SampleTime = Annotated[str | None, typer.Option("--dt", help="sample time in seconds, or the column that holds it")]
+TimeAxis = Annotated[int, typer.Option(help="1 if the arrays of a file are (channels, time)")]
+BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
+ModelFile = Annotated[Path, typer.Argument(help="model file written by fit")]
+
+
+@app.callback()
+def options(
+    traceback: Annotated[bool, typer.Option("--debug", help="show a traceback for every error")] = False,
+) -> None:
+    """Options of every command."""
+    debug["traceback"] = traceback
+
+
+@app.command()
+@one_line_errors
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("l2ssm-demo"),
+    seed: Annotated[int, typer.Option(help="of the experiment and of the fit")] = 0,
+) -> None:
+    """The whole path on an embedded plant: data, certified fit, proof, analysis, report."""
+    from l2ssm.cli.demo import run
+
+    run(output, seed)
+
+
+@app.command()
+@one_line_errors
+def doctor() -> None:
+    """Versions, solvers, threads, device, and a self-test."""
+    from l2ssm.cli.doctor import run
+
+    if not run():
+        raise typer.Exit(1)
+
+
+@app.command()
+@one_line_errors
+def fit(
+    file: DataFile = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    time: TimeColumn = None,
+    dt: SampleTime = None,
+    time_axis: TimeAxis = 0,
+    benchmark: BenchmarkName = None,
+    output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
+    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
+    gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
+    layers: Annotated[int, typer.Option(help="blocks")] = 3,
+    d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
+    n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
+    initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
+    n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
+    window: Annotated[int, typer.Option(help="samples of a training window")] = 512,
+    steps: Annotated[int, typer.Option(help="optimiser steps at most")] = 1000,
+    minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
+    seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
+) -> None:
+    """Fit a model to a file or a benchmark; write model.l2ssm."""
+    import l2ssm
+
+    source = Source(
+        path=str(file or ""),
+        inputs=tuple(inputs or ()),
+        outputs=tuple(outputs or ()),
+        time=time,
+        dt=dt,
+        time_axis=time_axis,
+        benchmark=benchmark,
+    )
+    if benchmark and file:
+        raise OptionError("give a file or --benchmark, not both")
+    train = source.dataset("train")
+    if benchmark and n_init is None and initial != "zero":
+        n_init = source.official().n_init
+    say(str(train))
+    output.mkdir(parents=True, exist_ok=True)
+    model = l2ssm.fit(
+        train,
+        cell=cell,
+        gamma=gamma,
+        layers=layers,
+        d_model=d_model,
+        n_x=n_x,
+        initial=initial,
+        n_init=n_init,
+        window=window,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        progress=training_progress,
+    )
+    model.save(output / MODEL)
+    source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
+    say(f"\n{model}\nstopped: {model.info['stopped']}; best step {model.info['best_step']}")
+    say(f"wrote {output / MODEL}")
+
+
+@app.command(name="eval")
+@one_line_errors
+def evaluate(
+    model_file: ModelFile,
+    file: DataFile = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    time: TimeColumn = None,
+    dt: SampleTime = None,
+    time_axis: TimeAxis = 0,
+    benchmark: BenchmarkName = None,
+) -> None:
+    """Free-run error on a file, or on the test sets of a benchmark; columns default to the model's channel names."""
+    import l2ssm
+
+    model = l2ssm.load(model_file)
+    if not benchmark:
+        source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis)
+        say(str(l2ssm.compare(source.dataset("test", model), {model_file.name: model})))
+        return
+    official = l2ssm.benchmark(benchmark)
+    for name, data in official.tests.items():
+        scores = l2ssm.compare(data, {model_file.name: model}, n_init=max(official.n_init, model.n_init))
+        mean = float((scores.scores[model_file.name].rmse ** 2).mean())
+        value = mean if official.metric == "mse" else official.scale * mean**0.5
+        say(f"{scores}\n{benchmark} {name}: test {official.metric.upper()} {value:.4g} {official.unit}")
+
+
+@app.command()
+@one_line_errors
+def certify(
+    model_file: ModelFile,
+    output: Annotated[Path | None, typer.Option("-o", "--out", help="default: cert.json beside the model")] = None,
+    kind: Annotated[str, typer.Option(help="incremental, or l2 (about any operating point)")] = "incremental",
+    gamma: Annotated[float | None, typer.Option(help="prove this bound; default: the smallest one found")] = None,
+) -> None:
+    """Prove a bound on the gain of a model; write cert.json."""
+    import l2ssm
+
+    model = l2ssm.load(model_file)
+    certificate = l2ssm.certify(model, kind=kind, gamma=gamma)
+    target = output or model_file.parent / CERTIFICATE
+    certificate.save(target)
+    say(f"{certificate}\nwrote {target}")
+
+
+@app.command()
+def verify(
+    certificate_file: Annotated[Path, typer.Argument(help="certificate written by certify")],
+    model_file: Annotated[Path | None, typer.Option("--model", help="default: model.l2ssm beside it")] = None,
+) -> None:
+    """Check a certificate from its own numbers, and that it is about the model. Exit 0 proved, 2 refuted, 3 malformed.
+
+    Needs neither torch nor cvxpy.
+    """
+    from l2ssm.certificates.verify import verify as check
+
+    beside = certificate_file.parent / MODEL
+    model = model_file or (beside if beside.is_file() else None)
+    try:
+        if model is not None and not model.is_file():
+            raise MalformedCertificateError(f"there is no model file {model}")
+        certificate = check(certificate_file, model=model)
+    except MalformedCertificateError as error:
+        if debug["traceback"]:
+            raise
+        complain(f"MALFORMED: {error}")
+        raise typer.Exit(MALFORMED) from None
+    except (CertificateError, ModelFileError) as error:
+        if debug["traceback"]:
+            raise
+        complain(f"REFUTED: {error}")
+        raise typer.Exit(REFUTED) from None
+    say(str(certificate))
+    say(
+        f"PROVED, about {model}"
+        if model is not None
+        else "PROVED, about the numbers in the file; no model was compared"
+    )
+
+
+@app.command()
+@one_line_errors
+def bode(
+    model_file: ModelFile,
+    output: Annotated[Path, typer.Option("-o", "--out", help="picture: .png, .svg or .pdf")] = Path("bode.png"),
+    hz: Annotated[bool, typer.Option("--hz", help="frequencies in Hz instead of rad/s")] = False,
+) -> None:
+    """Draw every learned operator: Bode plots of single-channel ones, singular values of wide ones."""
+    import l2ssm
+
+    operators = l2ssm.linear_operators(l2ssm.load(model_file))
+    single = all(G.n_u == G.n_y == 1 for G in operators.values())
+    figure = l2ssm.plots.bode(operators, hz=hz) if single else l2ssm.plots.sigma(operators, hz=hz)
+    figure.savefig(output, dpi=150)
+    for name, G in operators.items():
+        lower, upper, omega = G.hinf()
+        say(f"{name}: H-infinity norm in [{lower:.6g}, {upper:.6g}], peak at {omega:.4g} rad/s, {G!r}")
+    say(f"wrote {output}")
+
+
+@app.command()
+@one_line_errors
+def report(
+    folder: Annotated[Path, typer.Argument(help="folder with model.l2ssm")],
+    file: DataFile = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    time: TimeColumn = None,
+    dt: SampleTime = None,
+    time_axis: TimeAxis = 0,
+) -> None:
+    """Write report.html and report.json: fit, certificate and analysis of the model in a folder.
+
+    Data: the given file, else the test data of the benchmark or plant the model was fitted to, else its training file.
+    """
+    import l2ssm
+
+    model = l2ssm.load(folder / MODEL)
+    source, command = recall(folder)
+    if file is not None:
+        source = Source(str(file), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis)
+    data = None if source is None else source.dataset("test", model)
+    certificate = folder / CERTIFICATE
+    paths = l2ssm.write_report(model, data, certificate if certificate.is_file() else None, folder, command)
+    say(f"wrote {paths.html} and {paths.json}")

@@ -1,0 +1,140 @@
+"""Where a command's data come from: a file with its columns, or a benchmark; kept beside the model to come back to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from l2ssm.errors import DataError, OptionError
+
+if TYPE_CHECKING:
+    from l2ssm.data.benchmarks import Benchmark
+    from l2ssm.data.dataset import Dataset
+    from l2ssm.identification.model import Model
+
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data file and how to read it, a benchmark, or an embedded plant.
+
+    Attributes:
+        path: of a file `l2ssm.read` reads; "" where the data are a benchmark or a plant.
+        inputs, outputs: columns or variables.
+        time, dt, time_axis: see `l2ssm.read`.
+        benchmark: a name of `BENCHMARKS`.
+        plant, seed: a name of `PLANTS` and the seed of its experiment.
+    """
+
+    path: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    time: str | None = None
+    dt: str | None = None
+    time_axis: int = 0
+    benchmark: str | None = None
+    plant: str | None = None
+    seed: int = 0
+
+    def dataset(self, part: str, model: Model | None = None) -> Dataset:
+        """The records; `part` ("train" or "test") matters where the source has an official split.
+
+        Args:
+            part: "train" or "test".
+            model: gives channel names and sample time not named on the command line.
+
+        Raises:
+            DataError, MissingDataError, OptionError: see `l2ssm.read` and `l2ssm.benchmark`.
+        """
+        from l2ssm.data.dataset import Dataset
+        from l2ssm.data.read import read
+
+        if self.benchmark:
+            found = self.official()
+            return found.train if part == "train" else found.test
+        if self.plant:
+            from l2ssm.data.plants import PLANTS
+
+            return Dataset([PLANTS[self.plant]().experiment(seed=self.seed)[part]])
+        if not self.path:
+            raise OptionError("no data: give a file with -u and -y, or --benchmark NAME")
+        inputs = self.inputs or (model.input_names if model is not None else ())
+        outputs = self.outputs or (model.output_names if model is not None else ())
+        if not inputs or not outputs:
+            raise DataError("name the columns: -u INPUT and -y OUTPUT, each once per channel")
+        dt = None if self.dt is None else _number(self.dt)
+        if dt is None and self.time is None and model is not None:
+            dt = model.dt
+        data = read(
+            self.path, inputs=list(inputs), outputs=list(outputs), time=self.time, dt=dt, time_axis=self.time_axis
+        )
+        return data if model is None else _with_labels_of(data, model)
+
+    def official(self) -> Benchmark:
+        """The benchmark with its split, n_init and unit."""
+        from l2ssm.data.benchmarks import benchmark
+
+        return benchmark(self.benchmark or "")
+
+    def remember(self, folder: Path, command: str) -> None:
+        """Write run.json: this source and the command that used it."""
+        from l2ssm.files import write_atomically
+
+        path = str(Path(self.path).resolve()) if self.path else ""
+        content = {"command": command, "source": asdict(self) | {"path": path}}
+        write_atomically(folder / RUN_FILE, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def recall(folder: Path) -> tuple[Source | None, str | None]:
+    """(source, command) that `remember` wrote; (None, None) where there is no such file.
+
+    Raises:
+        DataError: the file is not one of ours.
+    """
+    path = folder / RUN_FILE
+    if not path.is_file():
+        return None, None
+    try:
+        content = json.loads(path.read_text())
+        fields = content["source"]
+        fields["inputs"], fields["outputs"] = tuple(fields["inputs"]), tuple(fields["outputs"])
+        return Source(**fields), str(content["command"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a run file of l2ssm: {error}") from None
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _with_labels_of(data: Dataset, model: Model) -> Dataset:
+    """The records under the model's channel names and units, so that columns may be called otherwise in a test file."""
+    from l2ssm.data.dataset import Dataset
+    from l2ssm.data.record import Record
+
+    names = dict(zip((*model.input_names, *model.output_names), (*model.input_units, *model.output_units), strict=True))
+    units = {name: unit for name, unit in names.items() if unit}
+    first = data[0]
+    if len(first.input_names) != len(model.input_names) or len(first.output_names) != len(model.output_names):
+        return data  # `Model.simulate` says what differs
+    return Dataset(
+        [
+            Record(
+                r.u,
+                r.y,
+                r.dt,
+                name=r.name,
+                t0=r.t0,
+                input_names=model.input_names,
+                output_names=model.output_names,
+                units=units,
+            )
+            for r in data
+        ]
+    )
