@@ -3,7 +3,7 @@
 With L samples a chunk, x[cL + k] = (scan of chunk c from zero)[k] + (a[cL+k-1] ... a[cL]) X_c, where X_c, the state
 at the border, obeys the same recurrence with the product of a whole chunk. That takes about 2 sqrt(time) vector
 operations instead of time, divides by nothing (so lam = 0 and strong decay are exact) and uses only differentiable
-operations: it runs on any device, under vmap and export, and gives derivatives of any order. It materialises the states.
+operations: it runs on any device, under vmap and export, and gives derivatives of any order. All states are held.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def diag_scan(a: Tensor, b: Tensor, x0: Tensor) -> Tensor:
     if time <= SHORT:
         return _short(a, b, x0)
     length = min(64, math.isqrt(time) + 1)
-    b_chunks = _fold(b, length)
+    b_chunks = fold(b, length)
     if a.ndim == 1:
         power = powers(a, length + 1)  # in double: an error in lam^length would repeat at every border
         local, product, whole = _from_zero(a, b_chunks), power[1:].to(b.dtype), power[-1]
     else:
-        a_chunks = _fold(a, length)
+        a_chunks = fold(a, length)
         local, product = _from_zero(a_chunks, b_chunks), _products(a_chunks)
         whole = wider(product[:, :, -1])
     border = diag_scan(whole, wider(local[:, :, -1]), wider(x0)).to(b.dtype)
@@ -69,7 +69,7 @@ def _short(a: Tensor, b: Tensor, x0: Tensor) -> Tensor:
     return torch.stack(x, dim=1)
 
 
-def _fold(b: Tensor, length: int) -> Tensor:
+def fold(b: Tensor, length: int) -> Tensor:
     """(batch, time, n) -> (batch, chunks, length, n), zeros after the end."""
     missing = -b.shape[1] % length
     if missing:

@@ -32,7 +32,7 @@ def diag_scan(a: Tensor, b: Tensor, x0: Tensor | None = None, *, backend: str = 
     tensor([0.0000, 1.0000, 1.5000, 1.7500])
     """
     x0 = check_diag(a, b, x0)
-    chosen = resolve(backend, "diag_scan", b, n=b.shape[2], time_varying=a.ndim == 3, others=(a, x0))
+    chosen = resolve(backend, "diag_scan", b, time_varying=a.ndim == 3, others=(a, x0))
     return chosen.diag_scan(a, b, x0)
 
 
@@ -77,7 +77,7 @@ def lti_scan(
     """
     check_readout(readout)
     x0 = check_lti(u, lam, B, C, D, x0)
-    chosen = resolve(backend, "lti_scan", u, n=lam.shape[0], others=(lam, B, C, D, x0))
+    chosen = resolve(backend, "lti_scan", u, others=(lam, B, C, D, x0))
     return chosen.lti_scan(u, lam, B, C, D, x0, readout)
 
 
@@ -113,7 +113,7 @@ def dense_scan(
     """
     check_readout(readout)
     x0 = check_dense(u, A, B, C, D, x0)
-    chosen = resolve(backend, "dense_scan", u, n=A.shape[0], others=(A, B, C, D, x0))
+    chosen = resolve(backend, "dense_scan", u, others=(A, B, C, D, x0))
     assert chosen.dense_scan is not None  # resolve refuses a backend without one
     return chosen.dense_scan(u, A, B, C, D, x0, readout)
 
