@@ -98,11 +98,12 @@ def minimize(
     """
     began, outcome = time.monotonic(), Outcome()
     optimizer = torch.optim.Adam(trainee.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda k: one_cycle(k / steps))
     best = last_good = _snapshot(trainee, optimizer)
     running = math.nan
     try:
         for step in range(1, steps + 1):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * one_cycle(step / steps)
             optimizer.zero_grad(set_to_none=True)
             batch = next(batches)
             loss = squared_error(trainee, batch) / (batch.scored.sum() * batch.y.shape[2]).clamp(min=1)
@@ -118,7 +119,6 @@ def minimize(
                 if outcome.rollbacks > MAX_ROLLBACKS:
                     outcome.reason = f"more than {MAX_ROLLBACKS} non-finite steps"
                     break
-            schedule.step()
             late = minutes is not None and time.monotonic() - began > 60 * minutes
             if step % validate_every and step != steps and not late:
                 continue
@@ -158,7 +158,7 @@ def evaluate(trainee: Trainee, records: Sequence[Batch]) -> float:
 def one_cycle(progress: float) -> float:
     """Learning rate as a fraction of its peak: linear up, cosine down to FINAL_RATE."""
     if progress < WARMUP:
-        return progress / WARMUP + 1e-3
+        return progress / WARMUP
     return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
 
 
@@ -173,7 +173,4 @@ def _snapshot(trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[dict,
 
 def _restore(trainee: Trainee, optimizer: torch.optim.Optimizer, snapshot: tuple[dict, dict]) -> None:
     trainee.load_state_dict(snapshot[0])
-    rates = [group["lr"] for group in optimizer.param_groups]
     optimizer.load_state_dict(snapshot[1])
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from l2ssm import SSMRegressor
+from l2ssm.errors import DataError
 
 ORDER = "samples are consecutive in time: their order is the data"
 EXPECTED_FAILURES = {

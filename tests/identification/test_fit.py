@@ -1,0 +1,185 @@
+"""fit on plants and lags: what it learns, how it ends, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from l2ssm import Dataset, Record, certify, fit, plants
+from l2ssm.errors import DataError, FitError, OptionError
+from l2ssm.identification.initial import InitialState, features, projection
+from l2ssm.identification.minimize import MAX_ROLLBACKS, Progress, one_cycle
+from l2ssm.identification.windows import Scored, hold_out, random_windows
+
+SMALL = {"layers": 1, "d_model": 4, "n_x": 4, "steps": 60, "validate_every": 20}
+
+
+def lag(seed: int = 0, T: int = 300, x0: float = 0.0, **options) -> Record:
+    """y[k+1] = 0.9 y[k] + 0.1 u[k], steps as input."""
+    rng = np.random.default_rng(seed)
+    u = np.repeat(rng.normal(size=T // 10 + 1), 10)[:T]
+    y = np.empty(T)
+    y[0] = x0
+    for k in range(T - 1):
+        y[k + 1] = 0.9 * y[k] + 0.1 * u[k]
+    return Record(u, y, 0.5, name=f"lag{seed}", **options)
+
+
+def test_learns_a_lag_from_an_unknown_initial_state():
+    train = Dataset([lag(s, x0=2.0 * s - 2) for s in range(3)])
+    model = fit(train, layers=1, d_model=4, n_x=4, steps=400, n_init=20)
+    test = lag(9, x0=3.0)
+    error = (model.simulate(test) - test.y)[20:]
+    assert np.sqrt(np.mean(error**2)) < 0.1 * test.y[20:].std()
+
+
+def test_prescribed_gain_in_physical_units():
+    """A plant of DC gain 1 in units far from 1: the proof is about u and y as they came."""
+    record = lag()
+    scaled = Record(1e3 * record.u + 500, 1e-3 * record.y + 7, 0.5)
+    model = fit(scaled, gamma=2e-6, **SMALL)
+    assert certify(model, lower=False).gamma <= 2e-6
+
+
+def test_a_certified_fit_of_a_nonlinear_plant_beats_the_mean_by_far():
+    data = plants.CascadedTanks().experiment(seed=1)
+    model = fit(data["train"], gamma=6.0, steps=150)
+    test = data["test"]
+    error = (model.simulate(test) - test.y)[model.n_init :]
+    assert np.sqrt(np.mean(error**2)) < 0.5 * test.y.std()
+
+
+def test_same_seed_same_model_and_global_random_state_is_left_alone():
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    one, two = fit(lag(), seed=4, **SMALL), fit(lag(), seed=4, **SMALL)
+    assert torch.equal(before, torch.get_rng_state())
+    assert one.network.digest == two.network.digest
+    assert fit(lag(), seed=5, **SMALL).network.digest != one.network.digest
+
+
+def test_best_on_validation_is_kept_and_reported():
+    reports: list[Progress] = []
+    model = fit(lag(), progress=reports.append, **SMALL)
+    best = min(reports, key=lambda r: r.valid_mse)
+    assert model.info["best_step"] == best.step
+    assert [r.step for r in reports] == [20, 40, 60]
+    std = lag().y.std()
+    assert math.sqrt(best.valid_mse) * std == pytest.approx(model.info["valid_rmse"][0], rel=1e-3)
+
+
+def test_given_validation_data_are_used():
+    model = fit(lag(0), lag(1), **SMALL)
+    y = model.simulate(lag(1))
+    rmse = np.sqrt(np.mean((y - lag(1).y)[model.n_init :] ** 2))
+    assert model.info["valid_rmse"][0] == pytest.approx(rmse, rel=1e-9)
+    assert model.info["validation"] == "given"
+
+
+def test_budget_and_patience_end_the_fit():
+    assert "budget" in fit(lag(), minutes=1e-6, layers=1, steps=10_000).info["stopped"]
+    impatient = fit(lag(), layers=1, steps=2000, validate_every=1, patience=3, learning_rate=0.5, d_model=4, n_x=4)
+    assert impatient.info["stopped"] == "no improvement in 3 validations"
+
+
+def test_interrupt_returns_the_best_so_far():
+    def stop(report: Progress) -> None:
+        if report.step == 40:
+            raise KeyboardInterrupt
+
+    model = fit(lag(), progress=stop, **SMALL)
+    assert model.info["stopped"] == "interrupted at step 40"
+    assert model.info["best_step"] in (20, 40)
+
+
+def test_divergence_is_rolled_back_then_reported(monkeypatch):
+    """Steps with non-finite gradients change nothing; when only such steps come, the fit says so."""
+    from l2ssm.identification import minimize
+
+    true_error = minimize.squared_error
+    calls = {"n": 0}
+
+    def spoiled(trainee, batch):
+        calls["n"] += 1
+        return true_error(trainee, batch) * (float("nan") if torch.is_grad_enabled() and calls["n"] % 7 == 0 else 1.0)
+
+    monkeypatch.setattr(minimize, "squared_error", spoiled)
+    model = fit(lag(), **SMALL)
+    assert 0 < model.info["rollbacks"] <= MAX_ROLLBACKS
+    monkeypatch.setattr(minimize, "squared_error", lambda t, b: true_error(t, b) * float("nan"))
+    with pytest.raises(FitError, match="no finite validation error"):
+        fit(lag(), **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gamma": -1}, "gamma is -1, expected a finite gain > 0"),
+        ({"steps": 0}, "steps is 0, expected an integer >= 1"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf, expected a number > 0"),
+        ({"minutes": 0}, "minutes is 0, expected a number > 0"),
+        ({"initial": "observer"}, "unknown initial state rule 'observer'; known: zero, warmup, encoder"),
+        ({"initial": "warmup", "n_init": 0}, "n_init is 0; initial='warmup' needs at least 1 sample"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(OptionError, match=message):
+        fit(lag(), **options)
+
+
+def test_bad_data():
+    with pytest.raises(DataError, match="expected a Dataset or a Record"):
+        fit(np.zeros((10, 2)))
+    with pytest.raises(DataError, match="zero variance"):
+        fit(Record(np.ones(100), np.arange(100.0), 1.0))
+    with pytest.raises(DataError, match="output"):
+        fit(Record(np.arange(100.0), None, 1.0))
+    with pytest.raises(DataError, match="too short"):
+        fit(lag(T=60), n_init=60)
+    with pytest.raises(DataError, match="dt"):
+        fit(lag(), Record(lag().u, lag().y, 0.25))
+
+
+def test_features_are_the_least_squares_polynomial():
+    t = np.linspace(-1, 1, 40)
+    signal = 2.0 - t + 0.5 * (3 * t**2 - 1) / 2
+    found = features(signal[None, :, None], np.zeros((1, 40, 1)), 40)
+    np.testing.assert_allclose(found[0, :6], [2.0, -1.0, 0.5, 0, 0, 0], atol=1e-12)
+    assert projection(3).shape == (3, 3)
+
+
+def test_hold_out_covers_each_scored_sample_once():
+    records = [Scored(np.zeros((T, 1)), np.zeros((T, 1)), np.ones(T, dtype=bool)) for T in (1000, 47, 20)]
+    train, valid = hold_out(records, 20, 0.15, 5)
+    for T, t, v in zip((1000, 47, 20), train, valid, strict=True):
+        assert not (t.scored & v.scored).any()
+        assert (t.scored | v.scored)[20:].all()
+        assert not (t.scored | v.scored)[:20].any()
+        assert T == 20 or 0.1 < v.scored.sum() / (T - 20) < 0.25
+    assert np.diff(valid[0].scored.astype(int)).tolist().count(1) == 5
+
+
+def test_windows_stay_inside_their_record():
+    """Every window is a stretch of one record: consecutive samples, never across the border."""
+    records = []
+    for i, T in enumerate((50, 80, 20)):
+        u = (1000.0 * i + np.arange(T))[:, None]
+        records.append(Scored(u, u.copy(), np.ones(T, dtype=bool)))
+    batches = random_windows(records, InitialState("zero", 0), window=30, batch=64, seed=0)
+    starts = set()
+    for _ in range(20):
+        u = next(batches).u[:, :, 0].numpy()
+        assert (np.diff(u, axis=1) == 1).all()
+        starts |= set(u[:, 0].astype(int).tolist())
+    assert starts <= set(range(21)) | set(range(1000, 1051))
+    assert {0, 20, 1000, 1050} <= starts
+
+
+def test_one_cycle():
+    rates = [one_cycle(k / 1000) for k in range(1, 1001)]
+    assert max(rates) == pytest.approx(1.0, abs=2e-3)
+    assert rates[-1] == pytest.approx(0.01)
+    assert min(rates) > 0
