@@ -41,7 +41,7 @@ class Comparison:
         for model, s in self.scores.items():
             start = f"first {self.initial[model]} samples" if self.initial[model] else "zero"
             for i, (name, unit) in enumerate(zip(self.output_names, self.output_units, strict=True)):
-                numbers = (f"{s.rmse[i]:.4g}", unit or "-", f"{s.nrmse[i]:.4f}", f"{s.fit[i]:.2f} %")
+                numbers = (f"{s.rmse[i]:.4g}", unit or "-", f"{s.nrmse[i]:.3g}", percent(s.fit[i], 2))
                 rows.append((model, name, *numbers, start))
         widths = [max(len(row[c]) for row in rows) for c in range(len(head))]
         right = (False, False, True, False, True, True, False)
@@ -89,6 +89,15 @@ def compare(data: Dataset | Record, models: Mapping[str, Subject], n_init: int |
     network = network_of(next(iter(models.values())))
     names, units = _output_labels(records[0], tuple(network.output_units or ()))
     return Comparison(records, outputs, scores, first, initial, names, units)
+
+
+def percent(fit: float, digits: int = 1) -> str:
+    """A fit in %, cut off where it says no more than that the simulation is far away.
+
+    >>> percent(97.25), percent(-1e9)
+    ('97.2 %', '< -999 %')
+    """
+    return f"{fit:.{digits}f} %" if fit >= -999 else "< -999 %"
 
 
 def _output_labels(record: Record, model_units: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -120,7 +120,7 @@ def residuals(
     max_lag: int = 25,
     false_alarm: float = 0.01,
 ) -> Residuals:
-    """Correlation of the free-run residual with the inputs and with its own past, with bands valid for coloured signals.
+    """Correlation of the free-run residual with the inputs and its own past, with bands valid for coloured signals.
 
     Args:
         model: a fitted model, an `Interconnection` or a `StateSpace` (zero initial state).
@@ -158,14 +158,12 @@ def _correlate(e: list[Array], records: list[Record], first: int, max_lag: int, 
     effective = np.zeros((n_y, n_u))
     mean = np.full(n_y, np.nan)
     for i in range(n_y):
-        channel = [x[:, i] for x in e]
-        size = max(float(np.max(np.abs(x))) for x in channel)
+        size = float(np.max([np.max(np.abs(x[:, i])) for x in e])) or 1.0
         if not np.isfinite(size):
             continue
-        mean[i] = np.concatenate(channel).mean()
-        e_i = centred(
-            [x / (size or 1.0) for x in channel]
-        )  # the scale cancels; squares of huge residuals do not overflow
+        scaled = [x[:, i] / size for x in e]  # the scale cancels; squares of huge residuals do not overflow
+        mean[i] = size * np.concatenate(scaled).mean()
+        e_i = centred(scaled)
         energy = np.concatenate(e_i) ** 2
         effective[i] = energy.sum() ** 2 / np.sum(energy**2) if np.any(energy) else 0.0
         if effective[i, 0] < FEWEST:

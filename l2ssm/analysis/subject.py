@@ -77,6 +77,19 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} [{unit or '-'}]"
 
 
+def gain_unit(*systems: Interconnection | StateSpace) -> str:
+    """Output unit per input unit where all channels agree on one, "" where they have none or differ.
+
+    >>> gain_unit(StateSpace([[0.0]], [[1.0]], [[1.0]], [[0.0]], input_units=["V"], output_units=["mm"]))
+    'mm/V'
+    """
+    pairs = {(y, u) for G in systems for y in G.output_units or () for u in G.input_units or ()}
+    if len(pairs) != 1 or pairs == {("", "")}:
+        return ""
+    y, u = pairs.pop()
+    return f"{y or '1'}/{u or '1'}"
+
+
 def records_of(data: Dataset | Record, subject: Subject | None = None) -> list[Record]:
     """The records of the data, checked to have outputs and, if a subject is given, its channels and sampling time.
 

@@ -65,9 +65,9 @@ def test_what_does_not_fit_is_refused() -> None:
         compare(data, {"m": FakeModel(network(2, 3, 4, 1, 0.5), n_init=50)}, n_init=5)
     with pytest.raises(DataError, match="2 inputs and 3 outputs, the model 1 and 3"):
         compare(data, {"G": random_modes(3, 1, 3, 0.5)})
-    with pytest.raises(DataError, match="dt = 0.5 s, the model with 0.25 s"):
+    with pytest.raises(DataError, match=r"dt = 0\.5 s, the model with 0.25 s"):
         compare(data, {"G": random_modes(3, 2, 3, 0.25)})
-    with pytest.raises(DataError, match="is in mm .* in m in the model"):
+    with pytest.raises(DataError, match=r"is in mm .* in m in the model"):
         compare(data, {"G": random_modes(3, 2, 3, 0.5, output_units=("m", "m", "m"))})
     with pytest.raises(DataError, match="no outputs"):
         compare(Record(np.zeros((10, 2)), None, 0.5), {"G": G})

@@ -11,7 +11,7 @@ from l2ssm.errors import DataError
 
 def test_a_constant_offset_has_that_rmse_in_every_channel() -> None:
     y = np.random.default_rng(0).standard_normal((50, 3))
-    np.testing.assert_allclose(rmse(y, y + [1.0, -2.0, 0.0]), [1.0, 2.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(rmse(y, y + np.array([1.0, -2.0, 0.0])), [1.0, 2.0, 0.0], atol=1e-15)
 
 
 def test_fit_is_the_norm_ratio_of_its_definition() -> None:

@@ -63,7 +63,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_independent_signals_rarely_leave_the_band(case: tuple[Make, Make, int, int]) -> None:
-    runs = 200
+    runs = 120
     ours, naive = _false_alarms(*case, runs=runs, seed=11)
     assert ours <= stats.binom.isf(1e-3, runs, 0.01)  # nominal 1 %: more than this has probability 0.1 %
     if case[1] is not CASES["white"][1]:

@@ -1,0 +1,191 @@
+"""The parts of `analyse` as plain dictionaries: operators, data, fit, residuals and certificate."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Protocol
+
+import numpy as np
+
+from l2ssm.analysis.compare import Comparison
+from l2ssm.analysis.metrics import score
+from l2ssm.analysis.residuals import Residuals
+from l2ssm.analysis.subject import gain_unit, measured
+from l2ssm.errors import CertificateError
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Dynamic
+from l2ssm.systems.stability import Mode, modal_table
+from l2ssm.systems.state_space import StateSpace
+
+NAME = "model"  # what the model is called in the comparison with the data
+
+
+class GainCertificate(Protocol):
+    """What is read of a certificate."""
+
+    @property
+    def kind(self) -> str:
+        """Which gain."""
+
+    @property
+    def gamma(self) -> float:
+        """The bound."""
+
+    @property
+    def network(self) -> Interconnection:
+        """The frozen model it is about."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether this very object has been checked."""
+
+    @property
+    def lower(self) -> Any:
+        """The worst input found (gain, description), or None."""
+
+    @property
+    def model_sha256(self) -> str | None:
+        """SHA-256 of the model file, or None."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the numbers it is about."""
+
+    def to_json(self) -> str:
+        """The certificate's file."""
+
+
+def operator_facts(G: StateSpace) -> dict[str, Any]:
+    """Size, Schur test, H-infinity bracket with its peak, and the poles of one linear operator."""
+    bracket = G.hinf()
+    return {
+        "n_x": G.n_x,
+        "n_u": G.n_u,
+        "n_y": G.n_y,
+        "dt_s": G.dt,
+        "sha256": G.digest,
+        "schur": G.is_schur(),
+        "spectral_radius": G.spectral_radius(),
+        "hinf": {
+            "lower": bracket.lower,
+            "upper": bracket.upper,
+            "omega_peak_rad_s": bracket.omega_peak,
+            "frequency_peak_hz": bracket.omega_peak / (2 * np.pi),
+            "reason": bracket.reason,
+        },
+        "poles": [_pole(mode, G.dt) for mode in modal_table(G)],
+    }
+
+
+def _pole(mode: Mode, dt: float) -> dict[str, Any]:
+    omega = abs(float(np.angle(mode.pole))) / dt
+    return {
+        "real": mode.pole.real,
+        "imag": mode.pole.imag,
+        "modulus": abs(mode.pole),
+        "states": mode.states,
+        "time_constant_s": float(mode.time_constant),
+        "oscillation_rad_s": omega,
+        "oscillation_hz": omega / (2 * np.pi),
+        "natural_frequency_rad_s": float(mode.frequency),
+        "damping": float(mode.damping),
+    }
+
+
+def data_facts(comparison: Comparison) -> list[dict[str, Any]]:
+    """Length, sampling and the range of every channel of every record."""
+    rows = []
+    for record in comparison.records:
+        y = measured(record)
+        channels = [(n, record.u[:, i], "input") for i, n in enumerate(record.input_names)]
+        channels += [(n, y[:, i], "output") for i, n in enumerate(record.output_names)]
+        rows.append(
+            {
+                "record": record.name,
+                "samples": record.T,
+                "dt_s": record.dt,
+                "duration_s": record.duration,
+                "sha256": record.digest,
+                "channels": [
+                    {"name": name, "unit": record.units.get(name, ""), "role": role, "min": float(v.min()),
+                     "max": float(v.max()), "mean": float(v.mean()), "std": float(v.std())}
+                    for name, v, role in channels
+                ],
+            }
+        )  # fmt: skip
+    return rows
+
+
+def fit_facts(comparison: Comparison) -> dict[str, Any]:
+    """RMSE, NRMSE and fit of the model called `NAME`, over all records and for each."""
+
+    def table(s: Any) -> list[dict[str, Any]]:
+        names = zip(comparison.output_names, comparison.output_units, strict=True)
+        return [
+            {"output": n, "unit": unit, "rmse": float(s.rmse[i]), "nrmse": float(s.nrmse[i]),
+             "fit_percent": float(s.fit[i])}
+            for i, (n, unit) in enumerate(names)
+        ]  # fmt: skip
+
+    n_init, outputs = comparison.n_init, comparison.outputs[NAME]
+    return {
+        "n_init": n_init,
+        "samples_scored": sum(record.T - n_init for record in comparison.records),
+        "outputs": table(comparison.scores[NAME]),
+        "records": [
+            {"record": record.name, "outputs": table(score(measured(record), y_hat, n_init))}
+            for record, y_hat in zip(comparison.records, outputs, strict=True)
+        ],
+    }
+
+
+def residual_facts(result: Residuals) -> dict[str, Any]:
+    """The two verdicts, and the largest correlation of every output with every input beside its band."""
+    pairs = [
+        {"output": y, "input": u, "largest_correlation": float(np.max(np.abs(result.cross[i, j]))),
+         "band": float(result.cross_band[i, j]), "effective_samples": float(result.effective[i, j])}
+        for i, y in enumerate(result.output_names)
+        for j, u in enumerate(result.input_names)
+    ]  # fmt: skip
+    return {
+        "verdict": result.verdict,
+        "independent_of_input": result.independent,
+        "white": result.white,
+        "false_alarm": result.false_alarm,
+        "lags": int(result.lags[-1]),
+        "mean": [float(m) for m in result.mean],
+        "pairs": pairs,
+    }
+
+
+def certificate_facts(certificate: GainCertificate, network: Interconnection | StateSpace) -> dict[str, Any]:
+    """The claim, its status and its hashes.
+
+    Raises:
+        CertificateError: it is about other numbers than those of the network.
+    """
+    about = certificate.network
+    if isinstance(network, StateSpace):
+        chain = [layer.G.digest for layer in about.layers if isinstance(layer, Dynamic)]
+        same = len(about.layers) == 1 and chain == [network.digest]
+    else:
+        same = about.digest == network.digest
+    if not same:
+        raise CertificateError(
+            f"the certificate is about the numbers {certificate.digest[:12]}..., the model has"
+            f" {network.digest[:12]}...; certify this model"
+        )
+    lower = None if certificate.lower is None else float(certificate.lower.gain)
+    return {
+        "kind": certificate.kind,
+        "gamma": float(certificate.gamma),
+        "unit": gain_unit(certificate.network),
+        "verified": bool(certificate.verified),
+        "lower": lower,
+        "lower_from": None if certificate.lower is None else str(certificate.lower.description),
+        "gap_percent": 100 * (float(certificate.gamma) / lower - 1) if lower else None,
+        "numbers_sha256": certificate.digest,
+        "model_file_sha256": certificate.model_sha256,
+        "certificate_sha256": hashlib.sha256(certificate.to_json().encode()).hexdigest(),
+        "statement": str(certificate).splitlines(),
+    }

@@ -1,0 +1,51 @@
+"""One look for all pictures: Okabe-Ito colours, sizes legible on a slide, line and marker of the i-th thing drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INK, QUIET, BAND, ALARM = "#1b1f24", "#6b7280", "#d9dee5", "#D55E00"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+MARKERS = ("x", "o", "^", "s", "D", "v")
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 12,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e5e7eb",
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "text.color": INK,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "figure.dpi": 130,
+    "svg.hashsalt": "l2ssm",
+}
+"""What `matplotlib.rc_context` sets while a picture is made or saved."""
+
+
+def line(i: int) -> dict[str, Any]:
+    """Colour and dashes of the i-th curve: six colours, then the same with other dashes; told apart in grey, too."""
+    return {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[(i + i // len(COLOURS)) % len(DASHES)]}
+
+
+def marker(i: int) -> dict[str, Any]:
+    """Colour and shape of the i-th set of points."""
+    return {
+        "color": COLOURS[i % len(COLOURS)],
+        "marker": MARKERS[(i + i // len(COLOURS)) % len(MARKERS)],
+        "markersize": 7,
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.5,
+        "linestyle": "none",
+    }

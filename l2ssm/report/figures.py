@@ -1,0 +1,105 @@
+"""The figures of a report, each with a title, one sentence on what to look for, and the picture as a data URI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from l2ssm.analysis import plots
+from l2ssm.analysis.compare import Comparison
+from l2ssm.analysis.facts import NAME
+from l2ssm.analysis.residuals import Residuals
+from l2ssm.analysis.subject import measured
+from l2ssm.systems.state_space import StateSpace
+
+PIXELS_PER_INCH = 84  # of the page
+MOST = 12  # operators in one picture
+LONG = 3000  # samples; a longer record also gets a close-up
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the page: its section, title, caption and `img` address."""
+
+    section: str
+    title: str
+    caption: str
+    source: str
+    width: int
+
+
+def pictures(
+    operators: Mapping[str, StateSpace],
+    comparison: Comparison | None,
+    result: Residuals | None,
+    history: Sequence[Mapping[str, Any]] | None,
+) -> list[Picture]:
+    """Everything there is to draw, in the order of the page."""
+    found = []
+    if comparison is not None:
+        found += _fit(comparison)
+    if result is not None:
+        cut = "" if result.auto.shape[0] <= 4 and result.cross.shape[1] <= 3 else " The first 4 outputs and 3 inputs."
+        caption = (
+            "Left: what past errors say about later ones. Right: what past inputs say about the error; a bar that"
+            f" leaves the grey band means dynamics the model has not learned.{cut}"
+        )
+        found.append(_picture("residuals", "Residual correlations", caption, plots.residuals(result)))
+    if operators:
+        found += _operators(operators)
+    if history:
+        caption = "The model is the one with the lowest validation error; a gap that grows afterwards is overfitting."
+        found.append(_picture("training", "Training history", caption, plots.history(history)))
+    return found
+
+
+def _picture(section: str, title: str, caption: str, figure: Any) -> Picture:
+    """The same scale for every figure, so that the same letters look the same."""
+    return Picture(section, title, caption, plots.data_uri(figure), round(PIXELS_PER_INCH * figure.get_figwidth()))
+
+
+def _fit(comparison: Comparison) -> list[Picture]:
+    seen = "and, in the grey stretch only, the measured output" if comparison.n_init else "alone, from the zero state"
+    caption = f"Free run: the model sees the input {seen}."
+    found = [_picture("fit", "Measured and simulated", caption, plots.compare(comparison))]
+    span = _worst_stretch(comparison)
+    if span is not None:
+        caption = "A close-up of the stretch in which the model is worst."
+        found.append(_picture("fit", "Where the error is largest", caption, plots.compare(comparison, span=span)))
+    return found
+
+
+def _worst_stretch(comparison: Comparison) -> tuple[float, float] | None:
+    """(start, stop) in s of the 400 samples of the first record with the largest error, None if it is short."""
+    record = comparison.records[0]
+    if record.T - comparison.n_init <= LONG:
+        return None
+    y, width = measured(record), 400
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = np.nan_to_num((y - comparison.outputs[NAME][0]) / np.maximum(np.std(y, axis=0), 1e-300), nan=1e100)
+        total = np.cumsum(np.sum(np.clip(e, -1e100, 1e100) ** 2, axis=1))
+    first = comparison.n_init + int(np.argmax(total[comparison.n_init + width :] - total[comparison.n_init : -width]))
+    return float(record.t[first]), float(record.t[min(first + width, record.T - 1)])
+
+
+def _operators(operators: Mapping[str, StateSpace]) -> list[Picture]:
+    shown = dict(list(operators.items())[:MOST])
+    cut = f" The first {MOST} of {len(operators)} operators." if len(operators) > MOST else ""
+    stable = (
+        "Left: poles inside the circle are stable; near it they are slow to settle. Right: the same poles as time"
+        f" constant and oscillation frequency, to compare with the plant.{cut}"
+    )
+    found = [_picture("operators", "Poles", stable, plots.poles(shown, hz=True))]
+    if all((G.n_u, G.n_y) == (1, 1) for G in shown.values()):
+        caption = f"The ring marks the peak, which is the H-infinity norm; the grid resolves every resonance.{cut}"
+        found.append(_picture("operators", "Bode plot", caption, plots.bode(shown, hz=True)))
+    else:
+        caption = (
+            "The largest gain over all input directions at each frequency; the ring marks the peak, which is the"
+            f" H-infinity norm. The grid resolves every resonance.{cut}"
+        )
+        found.append(_picture("operators", "Singular values", caption, plots.sigma(shown, hz=True)))
+    return found

@@ -1,0 +1,222 @@
+"""The report: the numbers of `analyse`, everything escaped, nothing fetched, missing parts named, forgeries refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import l2ssm
+from l2ssm.analysis.summary import analyse
+from l2ssm.certificates.certificate import Certificate
+from l2ssm.certificates.compose import certify
+from l2ssm.data.dataset import Dataset
+from l2ssm.data.record import Record
+from l2ssm.errors import CertificateError
+from l2ssm.report import ReportPaths, report
+from l2ssm.report.strict_json import dumps, strict
+from l2ssm.report.verdict import tiles
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine
+from l2ssm.systems.state_space import StateSpace
+
+from ..analysis.systems_under_test import FakeModel, network, random_modes
+
+NASTY = "<script>alert('x')</script>&\"h\""
+
+
+class Page(HTMLParser):
+    """Tags, attributes and visible text; fails on tags that do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in {"meta", "img", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _experiment(net: Interconnection | StateSpace, T: int = 300, records: int = 2) -> Dataset:
+    rng = np.random.default_rng(0)
+    units = dict(zip((*net.input_names, *net.output_names), (*net.input_units, *net.output_units), strict=True))
+    found = []
+    for i in range(records):
+        u = rng.standard_normal((T, net.n_u))
+        y = net.simulate(u) + 0.1 * rng.standard_normal((T, net.n_y))
+        found.append(Record(u, y, net.dt, f"run{i}", 0.0, net.input_names, net.output_names, units))
+    return Dataset(found)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A 3x3 model with all parts of a report, written once for the tests that only read it."""
+
+    facts: dict[str, Any]
+    certificate: Certificate
+    paths: ReportPaths
+
+
+@pytest.fixture(scope="module")
+def mimo(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    history = [{"step": k, "train_mse": 1.0 / k, "valid_mse": 2.0 / k} for k in range(1, 6)]
+    units = {"input_units": ("V",) * 3, "output_units": ("cm",) * 3}
+    model = FakeModel(network(3, 3, 4, 2, 0.5, **units), 10, {"cell": "bounded", "seed": 3, "history": history})
+    certificate, data = certify(model), _experiment(model.network)
+    folder = tmp_path_factory.mktemp("mimo") / "new" / "folder"
+    paths = report(model, data, certificate, folder, command="l2ssm fit x.csv")
+    return Case(analyse(model, certificate, data), certificate, paths)
+
+
+def test_the_json_file_is_what_analyse_returns(mimo: Case) -> None:
+    written = json.loads(mimo.paths.json.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert written.pop("command") == "l2ssm fit x.csv"
+    assert written == strict(mimo.facts)
+    assert sorted(p.name for p in mimo.paths.html.parent.iterdir()) == ["report.html", "report.json"]
+
+
+def test_the_page_is_one_well_formed_small_file_that_fetches_nothing(mimo: Case) -> None:
+    html = mimo.paths.html.read_text(encoding="utf-8")
+    page = Page(html)
+    assert len(html) < 3_000_000
+    assert not re.search(r"https?:|@import|url\(|<script|<link|<iframe", html)
+    sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
+    assert len(sources) == 5
+    for source in sources:
+        assert source is not None
+        kind, _, payload = source.partition(";base64,")
+        assert kind in ("data:image/svg+xml", "data:image/png")
+        if kind.endswith("xml"):
+            svg = base64.b64decode(payload).decode()
+            assert not re.search(r'href="(?!#)', svg)
+            assert "<script" not in svg
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+
+
+def test_the_verdict_comes_first_and_has_the_numbers(mimo: Case) -> None:
+    facts, certificate = mimo.facts, mimo.certificate
+    text = Page(mimo.paths.html.read_text(encoding="utf-8")).text
+    head = text[: text.index("Data\n")]
+    worst = min(row["fit_percent"] for row in facts["fit"]["outputs"])
+    for expected in (f"{worst:.1f} %", "γ ≤ ", "γ ≥ ", "cm/V", "verified in ball arithmetic", "Schur stable"):
+        assert expected in head
+    printed = float(re.findall(r"γ ≤ ([0-9.e+]+)", head)[0])
+    attained = float(re.findall(r"γ ≥ ([0-9.e+]+)", head)[0])
+    assert certificate.lower is not None
+    assert printed >= certificate.gamma
+    assert attained <= certificate.lower.gain
+    assert certificate.digest in text
+    assert "l2ssm verify cert.json" in text
+
+
+def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
+    net = network(1, 1, 3, 1, 0.5, input_names=(NASTY,), output_names=("y" + NASTY,), input_units=("<i>",))
+    model = FakeModel(net, 0, {"cell": NASTY, NASTY: NASTY, "versions": {NASTY: NASTY}})
+    data = _experiment(net)
+    renamed = Dataset([data[0].renamed(NASTY), data[1]])
+    html = report(model, renamed, certify(net, lower=False), tmp_path, command=f"l2ssm {NASTY}").html.read_text(
+        encoding="utf-8"
+    )
+    page = Page(html)
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "i"})
+    assert "<script" not in html
+    assert NASTY in page.text
+
+
+@pytest.mark.parametrize("given", ["nothing", "data", "certificate"])
+def test_missing_parts_are_named(given: str, tmp_path: Path) -> None:
+    G = random_modes(2, 1, 1, input_units=("V",), output_units=("mm",))
+    data = _experiment(G) if given == "data" else None
+    certificate = certify(G) if given == "certificate" else None
+    text = Page(report(G, data, certificate, tmp_path).html.read_text(encoding="utf-8")).text
+    assert ("Not here: no data was given." in text) == (given != "data")
+    assert ("no certificate was given: no gain of the model is proved" in text) == (given != "certificate")
+    assert "Not here: the model carries no training history." in text
+    assert "Not here: the command was not given." in text
+
+
+EMPTY = np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0))
+ODD = {
+    "unstable": StateSpace([[1.1]], [[1.0]], [[1.0]], [[0.0]]),
+    "integrator": StateSpace([[1.0]], [[1.0]], [[1.0]], [[0.0]]),
+    "zero": StateSpace([[0.5]], [[0.0]], [[1.0]], [[0.0]]),
+    "static": StateSpace(*EMPTY, [[2.0]]),
+    "static network": Interconnection((Affine([[2.0]], [0.0]),), 1.0, ("u",), ("y",), ("",), ("",)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_models_get_a_report(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = Record(rng.standard_normal(3000), rng.standard_normal(3000), 1.0)
+    paths = report(ODD[name], data, None, tmp_path)
+    text = Page(paths.html.read_text(encoding="utf-8")).text
+    json.loads(paths.json.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert ("not Schur stable: block0" in text) == (name in ("unstable", "integrator"))
+
+
+def test_a_long_record_gets_a_close_up_of_the_worst_stretch(tmp_path: Path) -> None:
+    G = random_modes(2, 1, 1)
+    u = np.random.default_rng(0).standard_normal(20000)
+    y = G.simulate(u)
+    y[7000:7100] += 50.0
+    paths = report(G, Record(u, y, 1.0), None, tmp_path)
+    html = paths.html.read_text(encoding="utf-8")
+    assert "Where the error is largest" in Page(html).text
+    assert len(html) < 3_000_000
+
+
+def test_a_certificate_file_is_verified_before_it_is_shown(tmp_path: Path) -> None:
+    G = random_modes(2, 1, 1)
+    path = tmp_path / "my cert.json"
+    certify(G).save(path)
+    text = Page(report(G, None, path, tmp_path).html.read_text(encoding="utf-8")).text
+    assert "verified in ball arithmetic" in text
+    assert f"l2ssm verify '{path}'" in text
+    forged = replace(Certificate.load(path), gamma=1e-3)
+    forged.save(tmp_path / "forged.json")
+    (tmp_path / "report.html").unlink()
+    with pytest.raises(CertificateError):
+        report(G, None, tmp_path / "forged.json", tmp_path)
+    with pytest.raises(CertificateError, match="certify this model"):
+        report(random_modes(2, 1, 1, seed=1), None, path, tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_an_unverified_certificate_is_not_called_verified(tmp_path: Path) -> None:
+    G = random_modes(2, 1, 1)
+    unchecked = Certificate.from_json(certify(G).to_json())
+    text = Page(report(G, None, unchecked, tmp_path).html.read_text(encoding="utf-8")).text
+    assert "not verified here" in text
+    assert "verified in ball arithmetic" not in text
+    by_question = {tile.question: tile.status for tile in tiles(analyse(G, unchecked))}
+    assert by_question["Claimed gain"] == "warn"
+
+
+def test_strict_json_has_no_infinities() -> None:
+    assert strict([np.inf, -np.inf, float("nan"), 1.5]) == ["inf", "-inf", None, 1.5]
+    x = 0.1 + 0.2
+    assert json.loads(dumps({"x": x}))["x"] == x
+
+
+def test_the_package_is_called_like_its_function(tmp_path: Path) -> None:
+    for _ in range(2):  # the second time the attribute is the package itself
+        assert l2ssm.report(random_modes(2, 1, 1), folder=tmp_path).html.is_file()
