@@ -40,7 +40,7 @@ def crossing_angles(G: StateSpace, gamma: float, infinity: complex) -> Array:
     S = np.eye(D.shape[0]) - D @ D.conj().T
     F = A + B @ np.linalg.solve(R, D.conj().T @ C)
     H = np.block([[F, B @ np.linalg.solve(R, B.conj().T)], [-C.conj().T @ np.linalg.solve(S, C), -F.conj().T]])
-    nu = np.linalg.eigvals(matrix_balance(H)[0] if np.all(np.isfinite(H)) else H).imag
+    nu = np.linalg.eigvals(H).imag  # LAPACK balances H first
     theta = np.angle(-infinity) + 2.0 * np.arctan(nu)
     return np.unique(np.abs(np.angle(np.exp(1j * theta))) if infinity != -1 else np.abs(theta))
 

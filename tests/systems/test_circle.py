@@ -42,8 +42,8 @@ def test_gap_and_log_modulus(modulus: float, angle: float) -> None:
     radius = acb(arb(z.real), arb(z.imag)).abs_lower()
     if radius == 1:
         return
-    assert float(gap(z)) == pytest.approx(float((1 - radius).mid()), rel=1e-14)
-    assert float(log_modulus(z)) == pytest.approx(float(radius.log().mid()), rel=1e-14)
+    assert float(gap(z)) == pytest.approx(float((1 - radius).mid()), rel=1e-14, abs=0)
+    assert float(log_modulus(z)) == pytest.approx(float(radius.log().mid()), rel=1e-14, abs=0)
 
 
 def test_far_values() -> None:

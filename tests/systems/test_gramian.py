@@ -12,6 +12,8 @@ from l2ssm.systems.gramian import controllability_gramian, hankel_singular_value
 from l2ssm.systems.hinf import hinf
 from l2ssm.systems.state_space import StateSpace
 
+SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 20 else []) for seed in range(200)]
+
 
 def _mixed() -> StateSpace:
     """Real poles, a pair and a delay in one block diagonal A."""
@@ -21,7 +23,7 @@ def _mixed() -> StateSpace:
     return StateSpace(A, rng.normal(size=(5, 2)), rng.normal(size=(3, 5)), np.zeros((3, 2)))
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_against_lyapunov_equations(seed: int, modal, dense) -> None:
     for G in (modal(seed, 5, 2, 3), dense(seed, 7, 2, 3), _mixed()):
         Wc, Wo = controllability_gramian(G), observability_gramian(G)

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from l2ssm.systems.stability import exact_poles, is_schur, modal_table, poles, spectral_radius
 from l2ssm.systems.state_space import StateSpace
 
+SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] if seed >= 20 else []) for seed in range(200)]
+
 
 def _with(A: np.ndarray, dt: float = 1.0) -> StateSpace:
     n = len(A)
@@ -41,7 +43,7 @@ def test_a_delay_chain_has_its_poles_at_zero() -> None:
     assert is_schur(G)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_dense_poles_against_control(seed: int, dense) -> None:
     G = dense(seed, 7, radius=0.9)
     assert exact_poles(G) is None
