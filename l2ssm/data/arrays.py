@@ -44,7 +44,7 @@ def as_samples(values: Any, what: str, time_axis: int = 0) -> FloatArray:
         array = array.T
     if array.size == 0:
         raise DataError(f"{what} is empty (shape {np.shape(values)}); expected at least one sample")
-    return np.array(array, dtype=np.float64, order="C", copy=True)
+    return np.ascontiguousarray(array)
 
 
 def _to_float(values: Any, what: str) -> FloatArray:
@@ -61,8 +61,8 @@ def _to_float(values: Any, what: str) -> FloatArray:
     if array.dtype.kind not in "buifO":
         raise DataError(f"{what} is not numeric (dtype {array.dtype}); expected real numbers")
     try:
-        return array.astype(np.float64)
-    except (ValueError, TypeError) as error:
+        return array.astype(np.float64)  # always a copy
+    except (ValueError, TypeError, OverflowError) as error:
         raise DataError(f"{what} is not numeric: {error}") from None
 
 

@@ -51,10 +51,12 @@ class Selection:
     @property
     def output_keys(self) -> list[Key]:
         """Outputs as a list; empty for None."""
-        return [] if self.outputs is None else _keys(self.outputs)
+        return _keys(self.outputs)
 
 
-def _keys(given: Key | Sequence[Key]) -> list[Key]:
+def _keys(given: Key | Sequence[Key] | None) -> list[Key]:
+    if given is None:
+        return []
     return [given] if isinstance(given, (str, int)) else list(given)
 
 

@@ -44,6 +44,8 @@ class Dataset(Sequence[Record]):
     """
 
     def __init__(self, records: Record | Iterable[Record]) -> None:
+        if not isinstance(records, Iterable | Record):
+            raise DataError(f"a Dataset is made of Records, not of {type(records).__name__}")
         given = [records] if isinstance(records, Record) else list(records)
         if not given:
             raise DataError("a Dataset needs at least one record")

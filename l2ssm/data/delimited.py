@@ -43,8 +43,11 @@ def read_delimited(path: Path, delimiter: str | None, decimal: str | None, heade
     lines = [(number, line) for number, line in numbered if not line.lstrip().startswith(COMMENT)]
     if not lines:
         raise DataError(f"{path} holds no data, only {len(comments)} comment line(s)")
-    separator = delimiter or _separator(lines[-SAMPLE:], decimal)
-    rows = _fields(lines, separator)
+    try:
+        separator = delimiter or _separator(lines[-SAMPLE:], decimal)
+        rows = _fields(lines, separator)
+    except DataError as error:
+        raise DataError(f"{path}, {error}") from None
     mark = decimal or _decimal_mark(rows[-SAMPLE:], separator)
     names, rows = _named(rows, comments, separator, header)
     return _columns(path, names, rows, mark)
@@ -101,7 +104,7 @@ def _separator(lines: list[tuple[int, str]], decimal: str | None) -> str:
     spaced = any(len(field.split()) > 1 and NUMBER.fullmatch(field.split()[0]) for field in last)  # as in "1,5 2,5"
     if len(last) > 1 and not spaced and decimal != ",":
         return ","
-    return " " if any(len(line.split()) > 1 for _number, line in lines) else ","
+    return " " if len(lines[-1][1].split()) > 1 else ","
 
 
 def _decimal_mark(rows: list[Line], separator: str) -> str:

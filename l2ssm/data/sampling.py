@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from l2ssm.data.arrays import FloatArray
 from l2ssm.errors import DataError
 
+OFFSET = re.compile(r"(.*:.*?)([+-])(\d\d):?(\d\d)")  # 2024-05-01T10:00:00+02:00
+OF_DAY = re.compile(r"\d?\d:\d\d:\d\d(\.\d+)?")
 LARGEST_JITTER = 0.05  # of dt: what the printed digits of a time column may cost
 
 
@@ -24,7 +27,7 @@ def seconds_of(instants: NDArray[Any], name: object) -> FloatArray:
     """
     if instants.dtype.kind in "UO" and all(isinstance(value, str) for value in instants.tolist()):
         try:
-            instants = np.array([value.strip().removesuffix("Z") for value in instants.tolist()], "datetime64[ns]")
+            instants = np.array([_instant(value) for value in instants.tolist()])
         except ValueError:
             raise DataError(f"time column {name!r} holds {instants[0]!r}: neither a number nor an ISO date") from None
     if instants.dtype.kind == "M":
@@ -33,6 +36,18 @@ def seconds_of(instants: NDArray[Any], name: object) -> FloatArray:
         seconds = instants.astype("timedelta64[ns]").astype(np.float64) * 1e-9
         return np.where(np.isnat(instants), np.nan, seconds)
     raise DataError(f"time column {name!r} holds {instants.dtype} such as {instants[0]!r}: neither numbers nor dates")
+
+
+def _instant(text: str) -> np.datetime64:
+    """An ISO date with or without offset from UTC, or a time of day."""
+    text = text.strip().removesuffix("Z")
+    offset = OFFSET.fullmatch(text)
+    if offset:
+        minutes = int(offset[2] + "1") * (60 * int(offset[3]) + int(offset[4]))
+        return np.datetime64(offset[1], "ns") - np.timedelta64(minutes, "m")
+    if OF_DAY.fullmatch(text):
+        text = f"1970-01-01T{text}" if text[2] == ":" else f"1970-01-01T0{text}"
+    return np.datetime64(text, "ns")
 
 
 def _check_increasing(time: FloatArray, name: str) -> None:

@@ -68,7 +68,7 @@ def multisine(
             f"no {'odd ' if odd else ''}multiple of 1/(n dt) = {1 / (n * dt):g} Hz in {low:g} .. {high:g} Hz"
         )
     spectrum = np.zeros(n // 2 + 1, dtype=complex)
-    phases = np.random.default_rng(seed).uniform(0.0, 2.0 * math.pi, chosen.size)
+    phases = _generator(seed).uniform(0.0, 2.0 * math.pi, chosen.size)
     spectrum[chosen] = np.exp(1j * phases) * rms * n / math.sqrt(2.0 * chosen.size)
     return mean + np.tile(np.fft.irfft(spectrum, n), periods)
 
@@ -117,7 +117,7 @@ def prbs(
     if order > LONGEST_REGISTER:
         raise OptionError(f"order={order} is above {LONGEST_REGISTER}")
     register = np.zeros(order, dtype=np.int8)
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed)
     while not register.any():
         register = rng.integers(0, 2, order, dtype=np.int8)
     sequence, _state = max_len_seq(order, state=register, length=bits)
@@ -151,12 +151,12 @@ def chirp(
     _finite("phase", phase)
     if method not in ("linear", "logarithmic"):
         raise OptionError(f"method={method!r}; expected 'linear' or 'logarithmic'")
-    low, high = _band(tuple(sorted(band)), dt)
-    if low == high:
+    first, last = _pair("band", band)
+    low, _high = _band((min(first, last), max(first, last)), dt)
+    if first == last:
         raise OptionError(f"band={band!r}: a chirp needs two different frequencies")
     if method == "logarithmic" and not low > 0:
         raise OptionError(f"band={band!r}: a logarithmic chirp needs frequencies above 0 Hz")
-    first, last = (low, high) if band[0] == low else (high, low)
     end = n * dt
     t = dt * np.arange(n, dtype=np.float64)
     if method == "linear":
@@ -184,10 +184,11 @@ def steps(
     """
     _check(n, dt)
     low, high = _levels(levels)
-    if len(hold) != 2 or not 0 < hold[0] <= hold[1] < math.inf or round(hold[0] / dt) < 1:
+    briefest, slowest = _pair("hold", hold)
+    if not dt * (1 - 1e-9) <= briefest <= slowest < math.inf:
         raise OptionError(f"hold={hold!r} must be (shortest, longest) in seconds with dt={dt!r} <= shortest <= longest")
-    rng = np.random.default_rng(seed)
-    shortest, longest = round(hold[0] / dt), max(round(hold[0] / dt), round(hold[1] / dt))
+    shortest, longest = round(briefest / dt), round(slowest / dt)
+    rng = _generator(seed)
     lengths = rng.integers(shortest, longest + 1, -(-n // shortest))
     return np.repeat(rng.uniform(low, high, lengths.size), lengths)[:n]
 
@@ -213,13 +214,30 @@ def _positive(what: str, value: Any) -> None:
         raise OptionError(f"{what}={value!r} must be positive")
 
 
+def _pair(what: str, value: Any) -> tuple[float, float]:
+    try:
+        low, high = (float(bound) for bound in value)
+    except (TypeError, ValueError):
+        raise OptionError(f"{what}={value!r} must be a pair of numbers") from None
+    return low, high
+
+
 def _levels(levels: Any) -> tuple[float, float]:
-    if np.shape(levels) != (2,) or not np.all(np.isfinite(levels)) or not levels[0] < levels[1]:
+    low, high = _pair("levels", levels)
+    if not -math.inf < low < high < math.inf:
         raise OptionError(f"levels={levels!r} must be (low, high) with low < high")
-    return float(levels[0]), float(levels[1])
+    return low, high
 
 
 def _band(band: Any, dt: float) -> tuple[float, float]:
-    if np.shape(band) != (2,) or not 0 <= band[0] <= band[1] <= 0.5 / dt * (1 + 1e-9):
+    low, high = _pair("band", band)
+    if not 0 <= low <= high <= 0.5 / dt * (1 + 1e-9):
         raise OptionError(f"band={band!r} Hz must be (low, high) with 0 <= low <= high <= Nyquist = {0.5 / dt:g} Hz")
-    return float(band[0]), float(band[1])
+    return low, high
+
+
+def _generator(seed: Any) -> Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"seed={seed!r} is no seed: {error}") from None

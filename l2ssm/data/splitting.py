@@ -16,7 +16,10 @@ from l2ssm.errors import DataError, OptionError
 
 def _cumulated(fractions: Sequence[float]) -> list[float]:
     """0 = c_0 < c_1 < ... < c_k = 1 from the k fractions."""
-    shares = [float(share) for share in fractions]
+    try:
+        shares = [float(share) for share in fractions]
+    except (TypeError, ValueError):
+        raise OptionError(f"fractions={fractions!r} must be a list of numbers, such as [0.8, 0.2]") from None
     if not shares or not all(share > 0 for share in shares) or not math.isclose(sum(shares), 1.0, rel_tol=1e-9):
         raise OptionError(f"fractions={list(fractions)} must be positive and sum to 1, such as [0.8, 0.2]")
     return [sum(shares[:index]) for index in range(len(shares))] + [1.0]

@@ -133,9 +133,9 @@ def test_silverbox_train_and_tests_do_not_overlap():
 def test_wiener_hammerstein_split():
     found, file = fetch("wh2009")
     with np.load(file) as raw:
-        np.testing.assert_array_equal(
-            np.concatenate([found.train[0].u, found.test[0].u]).ravel(), raw["u"][5200:184000]
-        )
+        for name in ("u", "y"):
+            joined = np.concatenate([getattr(data[0], name).ravel() for data in (found.train, found.test)])
+            np.testing.assert_array_equal(joined, raw[name][5200:184000])
 
 
 def test_emps_is_closed_loop_position_in_metres():

@@ -63,6 +63,8 @@ def test_a_record_that_differs_is_named(other, message):
 def test_empty_foreign_and_twin_records_are_refused():
     with pytest.raises(DataError, match="at least one record"):
         Dataset([])
+    with pytest.raises(DataError, match="a Dataset is made of Records, not of int"):
+        Dataset(3)
     with pytest.raises(DataError, match="item 1 of the Dataset is a ndarray, expected a Record"):
         Dataset([ramp(5), np.zeros(5)])
     with pytest.raises(DataError, match="two records are called 'a'"):
@@ -108,6 +110,9 @@ def test_splits_that_cannot_be_made(data):
         data.split([0.8, 0.2], by="name")
     with pytest.raises(OptionError, match="gap=5 goes with"):
         data.split([0.8, 0.2], by="record", gap=5)
+    for fractions in (0.8, "ab", [None]):
+        with pytest.raises(OptionError, match="must be a list of numbers"):
+            data.split(fractions)
     for gap in (-1, 1.5, True):
         with pytest.raises(OptionError, match="whole number of samples"):
             data.split([0.8, 0.2], gap=gap)

@@ -185,6 +185,13 @@ def test_bad_input_is_named(plant):
         plant.simulate(good, dt=-1.0)
     with pytest.raises(DataError, match=f"must be {plant.n_u} finite"):
         plant.equilibrium(np.zeros(plant.n_u + 1))
+    for wrong in ({"x0": "rest"}, {"dt": "fast"}, {"dt": True}):
+        with pytest.raises(DataError, match=f"{next(iter(wrong))}="):
+            plant.simulate(good, **wrong)
+    with pytest.raises(DataError, match="u0='open' is not an array of numbers"):
+        plant.linearize("open")
+    with pytest.raises(OptionError, match="seed=-1 is no seed"):
+        plant.experiment(seed=-1)
     with pytest.raises(OptionError, match="samples=0"):
         plant.experiment(samples=0)
 

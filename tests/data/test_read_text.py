@@ -129,14 +129,27 @@ def test_records_by_a_column(write):
 
 
 @pytest.mark.parametrize("mark", ["T", " "])
-@pytest.mark.parametrize("zone", ["", "Z"])
+@pytest.mark.parametrize("zone", ["", "Z", "+02:00", "-0330"])
 def test_dates_as_instants(mark, zone, write):
     rows = "".join(f"2024-05-01{mark}10:00:0{k}.500{zone},{k},{2 * k}\n" for k in range(5))
     data = read(write("when,u,h\n" + rows), inputs="u", outputs="h", time="when")
     assert (data.dt, data[0].t0, data[0].T) == (1.0, 0.0, 5)
 
 
-def test_time_of_day_keeps_its_origin_and_printed_digits_are_forgiven(write):
+def test_changing_offsets_and_times_of_day(write):
+    rows = "2024-10-27T02:59:59+02:00,1,2\n2024-10-27T02:00:00+01:00,2,3\n2024-10-27T02:00:01+01:00,3,4\n"
+    assert read(write("when,u,h\n" + rows), inputs="u", outputs="h", time="when").dt == 1.0
+    rows = "9:59:59.5,1,2\n10:00:00.0,2,3\n10:00:00.5,3,4\n"
+    assert read(write("when,u,h\n" + rows), inputs="u", outputs="h", time="when").dt == 0.5
+
+
+@pytest.mark.parametrize("text", ["pump voltage\n1\n2\n3\n", "pump voltage,level\n1,5\n2,6\n3,7\n", "1\n2\n3\n"])
+def test_names_with_spaces_and_single_columns(text, write):
+    key = 0 if text[0] == "1" else "pump voltage"
+    assert read(write(text), inputs=key, outputs=None, dt=1.0)[0].u[:, 0].tolist() == [1, 2, 3]
+
+
+def test_instants_keep_their_origin_and_printed_digits_are_forgiven(write):
     rows = "".join(f"{100 + k / 3:.2f},{k},{k * k}\n" for k in range(31))
     data = read(write("t,u,h\n" + rows), inputs="u", outputs="h", time="t")
     assert data.dt == pytest.approx(1 / 3, rel=1e-5)
@@ -234,7 +247,7 @@ WRONG = {
     "too many fields": (PLAIN + "3,4,5,6\n", {}, "line 8: 4 fields, but there are 3 columns"),
     "infinity": (PLAIN.replace("-2.25", "-inf"), {}, "infinity in channel 'u', first at row 2"),
     "zero bytes": (b"u,h\n1,2\x00\n", {}, "is not a text file"),
-    "open quote": ('u,h\n1,"2\n2,3\n', {}, "line 2: a quotation mark is opened and not closed"),
+    "open quote": ('u,h\n1,"2\n2,3\n', {}, r"tanks.csv, line 2: a quotation mark is opened and not closed"),
     "unit of nothing": (PLAIN, {"units": {"x": "V"}}, "unit given for unknown channel 'x'"),
 }
 
@@ -269,6 +282,7 @@ def test_options_that_make_no_sense(write):
         ({"decimal": ",", "delimiter": ","}, "delimiter and decimal are both"),
         ({"time_axis": 1}, "rows of a table are samples"),
         ({"inputs": []}, "inputs is empty"),
+        ({"inputs": None}, "inputs is empty"),
     ):
         with pytest.raises(OptionError, match=message):
             read(write(PLAIN), **(arguments | wrong))

@@ -189,6 +189,7 @@ WRONG = {
     "dates": ({"u": np.arange(100).astype("datetime64[s]")}, "u is not numeric"),
     "object text": ({"u": np.array(["a"] * 100, dtype=object)}, "u is not numeric"),
     "ragged": ({"u": [[1.0], [1.0, 2.0]]}, "u is not a rectangular array"),
+    "too large": ({"u": [10**400] * 100}, "u is not numeric"),
     "complex": ({"y": Y + 1j}, "y is complex"),
     "three dimensions": ({"u": np.zeros((2, 100, 1))}, r"u has shape \(2, 100, 1\): one record is \(T, channels\)"),
     "scalar": ({"u": 3.0}, "u is a single number"),

@@ -155,6 +155,12 @@ WRONG = {
     "log from zero": (lambda: signals.chirp(10, band=(0.0, 0.2), method="logarithmic"), "above 0 Hz"),
     "chirp of one tone": (lambda: signals.chirp(10, band=(0.2, 0.2)), "two different frequencies"),
     "amplitude": (lambda: signals.chirp(10, band=(0.1, 0.2), amplitude=0.0), "amplitude=0.0 must be positive"),
+    "band no pair": (lambda: signals.chirp(10, band=None), "band=None must be a pair of numbers"),
+    "band text": (lambda: signals.multisine(10, band=("a", "b")), "must be a pair of numbers"),
+    "levels no pair": (lambda: signals.steps(10, levels=3.0, hold=(1.0, 2.0)), r"levels=3\.0 must be a pair"),
+    "hold text": (lambda: signals.steps(10, hold=("a", "b")), "must be a pair of numbers"),
+    "seed text": (lambda: signals.prbs(10, seed="x"), "seed='x' is no seed"),
+    "seed negative": (lambda: signals.multisine(10, seed=-1), "seed=-1 is no seed"),
     "hold": (lambda: signals.steps(10, hold=(5.0, 2.0)), "hold="),
     "hold below dt": (lambda: signals.steps(10, 1.0, hold=(0.1, 2.0)), "dt=1.0 <= shortest"),
 }

@@ -130,11 +130,11 @@ class Plant(ABC):
             SolverError: the integrator gave up.
         """
         inputs = self._inputs(u)
-        start = self.equilibrium() if x0 is None else np.asarray(x0, dtype=np.float64)
+        start = self.equilibrium() if x0 is None else _array(x0, "x0")
         if start.shape != (self.n_x,) or not np.isfinite(start).all():
             raise DataError(f"x0={start.tolist()} must be {self.n_x} finite number(s): {', '.join(self.state_names)}")
         step = self.dt if dt is None else dt
-        if not 0 < step < math.inf:
+        if isinstance(step, (bool, str)) or not 0 < step < math.inf:
             raise DataError(f"dt={dt!r} must be a positive number of seconds")
         return integrate_held(self.rates, start, inputs, step)
 
@@ -156,7 +156,10 @@ class Plant(ABC):
         count = self.samples if samples is None else samples
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
             raise OptionError(f"samples={samples!r} must be a whole number, at least 1")
-        children = SeedSequence(seed).spawn(4)
+        try:
+            children = SeedSequence(seed).spawn(4)
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"seed={seed!r} is no seed: {error}") from None
         return Dataset([self._measured("train", count, *children[:2]), self._measured("test", count, *children[2:])])
 
     def _measured(self, name: str, count: int, signal: SeedSequence, noise: SeedSequence) -> Record:
@@ -175,7 +178,7 @@ class Plant(ABC):
         return inputs
 
     def _input_point(self, u0: Any) -> FloatArray:
-        point = np.atleast_1d(np.asarray(self.u_nominal if u0 is None else u0, dtype=np.float64))
+        point = np.atleast_1d(_array(self.u_nominal if u0 is None else u0, "u0"))
         if point.shape != (self.n_u,) or not np.isfinite(point).all():
             raise DataError(f"u0={u0!r} must be {self.n_u} finite number(s): {', '.join(self.input_names)}")
         return point
@@ -184,3 +187,10 @@ class Plant(ABC):
         value = getattr(self, name)
         if not low <= value <= high:
             raise OptionError(f"{type(self).__name__}: {name}={value!r} must be in [{low:g}, {high:g}]")
+
+
+def _array(value: Any, what: str) -> FloatArray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what}={value!r} is not an array of numbers") from None
