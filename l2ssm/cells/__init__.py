@@ -7,7 +7,8 @@ from typing import Any
 
 from l2ssm.cells.base import Cell, DenseCell, DiagonalCell
 from l2ssm.cells.bounded import Bounded
-from l2ssm.cells.contraction import Contraction
+from l2ssm.cells.contraction import Contraction, ContractionDense
+from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lru import LRU
 
@@ -16,11 +17,15 @@ CELLS: dict[str, Callable[..., Any]] = {
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
     "contraction": Contraction,
+    "contraction_dense": ContractionDense,
+    "l2ru": L2RU,
 }
 BOUNDED_CELLS: dict[str, Callable[..., Any]] = {  # those that take a prescribed gain
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
     "contraction": Contraction,
+    "contraction_dense": ContractionDense,
+    "l2ru": L2RU,
 }
 
 __all__ = [
@@ -30,6 +35,7 @@ __all__ = [
     "Bounded",
     "Cell",
     "Contraction",
+    "ContractionDense",
     "DenseCell",
     "DiagonalCell",
     "L2RUDiagonal",

@@ -22,6 +22,7 @@ class Bounded(DiagonalCell):
         gamma: prescribed gain, > 0.
         learn_gamma: whether gamma is a parameter; it stays positive.
         through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
+        smooth: whether the scale is a smooth function of the parameters.
         generator: source of randomness.
 
     Raises:
@@ -38,9 +39,11 @@ class Bounded(DiagonalCell):
         gamma: float = 1.0,
         learn_gamma: bool = False,
         through: float = 0.7,
+        smooth: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_u, n_x, n_y)
+        self.smooth = smooth
         self.gain = PrescribedGain(gamma, learned=learn_gamma)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         scale = 0.15 * (n_x * max(n_u, n_y)) ** -0.25
@@ -60,4 +63,5 @@ class Bounded(DiagonalCell):
         B, C, C2 = (complex_double(v) for v in (self.B_ri, self.C_ri, self.C2_ri))
         nu, theta, D, log_pd = (v.double() for v in (self.nu, self.theta, self.D, self.log_pd))
         dtype = self.D.dtype
-        return in_dtype(bounded_diagonal(nu, theta, B, C, C2, D, log_pd, self.gain()), dtype)
+        lti = bounded_diagonal(nu, theta, B, C, C2, D, log_pd, self.gain(), smooth=self.smooth, precision=dtype)
+        return in_dtype(lti, dtype)

@@ -4,6 +4,9 @@ The system is scaled by its own structured bounded-real certificate: with P = Gr
 function satisfies V(x+) - V(x) + |y|^2 <= u' T u for *any* C2 and Y, so dividing B and D by max(1, sqrt(lambda_max T))
 gives a gain of at most gamma. Complete: the stabilising Riccati solution of any strictly bounded diagonal system has
 this form with n_u rows of C2. Derivation: docs, "Free parametrizations".
+
+T is computed from the very numbers that are returned: poles, C and the unscaled B are first rounded to the precision of
+the model. Only the last product, B and D times the scale, is rounded afterwards; `MARGIN` covers it.
 """
 
 from __future__ import annotations
@@ -12,39 +15,32 @@ import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI
-from l2ssm.parametrizations.stable import decay
+from l2ssm.parametrizations.spectral import representable
+from l2ssm.parametrizations.stable import poles
 
 LOG_PD_MIN, LOG_PD_MAX = -18.420680743952367, 6.907755278982137  # pd in [1e-8, 1e3]: keeps 1 / pd finite
+MARGIN = {torch.float32: 2e-6, torch.float64: 1e-12}  # part of gamma left to rounding, by precision
+SHARPNESS = 8.0  # of the smooth radial map: (1 + r^16)^(-1/16) for max(1, r)^-1
 
 
-def expm1_complex(x: Tensor, y: Tensor) -> Tensor:
-    """exp(x + j y) - 1 for real x and y, accurate to rounding also where both are small."""
-    return torch.complex(
-        torch.expm1(x) * torch.cos(y) - 2 * torch.sin(0.5 * y) ** 2,
-        torch.exp(x) * torch.sin(y),
-    )
-
-
-def supply_bound(a: Tensor, theta: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, pd: Tensor) -> Tensor:
+def supply_bound(lam: Tensor, s: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, pd: Tensor) -> Tensor:
     """T (n_u, n_u) with V(x+) - V(x) + |y|^2 <= u' T u for the system (lam, s B, C s, D), s^2 = 1 - |lam|^2.
 
     Args:
-        a: (n,) decay rates > 0, lam = exp(-a + j theta).
-        theta: (n,) phases in rad per sample.
+        lam: (n,) complex, |lam| < 1.
+        s: (n,) real.
         B: (n, n_u), C: (n_y, n), C2: (r, n) complex, in units of s.
         D: (n_y, n_u) real.
         pd: (n,) > 0.
     """
-    s = torch.sqrt(-torch.expm1(-2 * a))
-    ss, rate = s[:, None] * s[None, :], -(a[:, None] + a[None, :])
-    K1 = -ss / expm1_complex(rate, theta[None, :] - theta[:, None])
-    K2 = -ss / expm1_complex(rate, theta[None, :] + theta[:, None])
+    ss = s[:, None] * s[None, :]
+    K1 = ss / (1 - lam.conj()[:, None] * lam[None, :])
+    K2 = ss / (1 - lam[:, None] * lam[None, :])
     Ce = torch.cat([C, C2])
     Bs, weight = s[:, None] * B, pd[:, None]
     PB = weight * Bs + 0.5 * (((Ce.mH @ Ce) * K1) @ Bs)
     QB = 0.5 * (((Ce.mT @ Ce) * K2) @ Bs)
-    conj_lam = torch.polar(torch.exp(-a), -theta)[:, None]
-    H = conj_lam * (PB + QB.conj()) / s[:, None] + C.mH @ D.to(C.dtype)
+    H = lam.conj()[:, None] * (PB + QB.conj()) / s[:, None] + C.mH @ D.to(C.dtype)
     W = (C2 / pd @ C2.mH).real
     jitter = 1 + 8 * torch.finfo(W.dtype).eps * W.shape[0] * torch.trace(W).detach()
     factor = torch.linalg.cholesky(W + jitter * torch.eye(W.shape[0], dtype=W.dtype, device=W.device))
@@ -53,8 +49,26 @@ def supply_bound(a: Tensor, theta: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: 
     return D.mT @ D + (Bs.mH @ PB + Bs.mT @ QB).real + (E.mH @ (E / weight)).real + Y.mT @ Y
 
 
+def radial(largest: Tensor, smooth: bool) -> Tensor:
+    """f with f^2 largest <= 1 and f <= 1: max(1, sqrt(largest))^-1, or its smooth version."""
+    largest = torch.clamp(largest, min=1e-30)
+    if smooth:
+        return torch.exp(-torch.nn.functional.softplus(SHARPNESS * torch.log(largest)) / (2 * SHARPNESS))
+    return 1 / torch.sqrt(torch.clamp(largest, min=1.0))
+
+
 def bounded_diagonal(
-    nu: Tensor, theta: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, log_pd: Tensor, gamma: Tensor | float
+    nu: Tensor,
+    theta: Tensor,
+    B: Tensor,
+    C: Tensor,
+    C2: Tensor,
+    D: Tensor,
+    log_pd: Tensor,
+    gamma: Tensor | float,
+    *,
+    smooth: bool = False,
+    precision: torch.dtype = torch.float64,
 ) -> LTI:
     """The system with ||G||_inf <= gamma that the free parameters stand for; all float64 / complex128.
 
@@ -68,15 +82,18 @@ def bounded_diagonal(
         D: (n_y, n_u) real.
         log_pd: (n,) log of the diagonal part of the storage function; clamped to [1e-8, 1e3].
         gamma: > 0, prescribed gain.
+        smooth: whether the scale is a smooth function of lambda_max(T); the map then is no identity on its range.
+        precision: float32 or float64, the numbers that the result will be rounded to.
     """
-    a = decay(nu)
-    s = torch.sqrt(-torch.expm1(-2 * a))
+    lam = representable(poles(nu, theta), precision)
+    s = torch.sqrt(1 - (lam.real**2 + lam.imag**2))
+    Bs, Cs, D = (representable(v, precision) for v in (s[:, None] * B, C * s, D))
+    B, C = Bs / s[:, None], Cs / s
     pd = torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
     dual = D.shape[0] < D.shape[1]
-    T = supply_bound(a, theta, C.mT, B.mT, C2, D.mT, pd) if dual else supply_bound(a, theta, B, C, C2, D, pd)
-    largest = torch.linalg.eigvalsh(0.5 * (T + T.mT))[-1]
-    scale = gamma / torch.sqrt(torch.clamp(largest, min=1.0))
-    lam = torch.polar(torch.exp(-a), theta)
+    T = supply_bound(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else supply_bound(lam, s, B, C, C2, D, pd)
+    f = radial(torch.linalg.eigvalsh(0.5 * (T + T.mT))[-1], smooth)
+    scale = gamma * (1 - MARGIN[precision]) * f
     if dual:  # scale the output side: the dual's input
-        return LTI(lam, s[:, None] * B, scale * C * s, scale * D)
-    return LTI(lam, scale * s[:, None] * B, C * s, scale * D)
+        return LTI(lam, Bs, scale * Cs, scale * D)
+    return LTI(lam, scale * Bs, Cs, scale * D)

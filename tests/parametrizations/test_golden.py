@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from l2ssm.parametrizations.contraction import contraction, contraction_diagonal
+from l2ssm.parametrizations.l2ru import l2ru
 from l2ssm.parametrizations.l2ru_diagonal import l2ru_diagonal
 
 GOLDEN = Path(os.environ.get("L2SSM_GOLDEN", "golden"))
@@ -59,7 +60,8 @@ def test_contraction_diagonal(tag):
         tensor(K21[:, 0::2] - 1j * K21[:, 1::2]),
         tensor(g["p__K22_raw"]),
         float(g["gamma"]),
-        margin=0.002,
+        margin=0.0,
+        offset=0.002,
     )
     A = got.lam.numpy()
     np.testing.assert_allclose(A.real, np.diag(g["A_z"])[0::2], atol=1e-12)
@@ -71,9 +73,47 @@ def test_contraction_diagonal(tag):
 
 def test_contraction():
     g = golden("l2_bounded_cell")
-    got = contraction(tensor(g["p__K_raw"]), 6, float(g["gamma"]), margin=float(g["contraction_eps"]))
+    got = contraction(tensor(g["p__K_raw"]), 6, float(g["gamma"]), margin=0.0, offset=float(g["contraction_eps"]))
     S = g["p__S"]
     np.testing.assert_allclose(np.linalg.solve(S, got.A.numpy() @ S), g["A"], atol=1e-12)
     np.testing.assert_allclose(np.linalg.solve(S, got.B.numpy()), g["B"], atol=1e-12)
     np.testing.assert_allclose(got.C.numpy() @ S, g["C"], atol=1e-12)
+    np.testing.assert_allclose(got.D.numpy(), g["D"], atol=1e-12)
+
+
+@pytest.mark.parametrize("tag", ["rand_q1", "rand_q0", "eye_q1", "learn_gamma"])
+def test_l2ru(tag):
+    """The reference adds 1e-6 I to -R. Without it, its formulas (inverting H12) give our map to rounding."""
+    g = golden("l2ru", tag)
+    n, gamma = 4, float(g["gamma"])
+    X11, X22, S = np.zeros((3, n, n))
+    X11[tuple(g["p__tril_indices"])], X22[tuple(g["p__tril_indices"])] = g["p__X11_params"], g["p__X22_params"]
+    if "p__Skew_params" in g:
+        S[tuple(g["p__triu_indices"])] = g["p__Skew_params"]
+    alpha, log_eps = float(g["p__alpha"]), float(g["p__epsilon"])
+    X21, C, D, e, eye = g["p__X21"], g["p__C"], g["p__Dt"], np.exp(log_eps), np.eye(n)
+    Z = X21 @ X21.T + X22 @ X22.T + D.T @ D + e * eye
+    b = gamma**2 / (1 + np.exp(-alpha)) / np.linalg.norm(Z, 2)
+    H11, H12 = X11 @ X11.T + C.T @ C + b * e * eye, np.sqrt(b) * (X11 @ X21.T + C.T @ D)
+    V = b * Z - gamma**2 * eye
+    Q = np.linalg.solve(eye + S - S.T, eye - S + S.T)
+
+    def reference(jitter):
+        R = -H12 @ np.linalg.solve(V, H12.T) + jitter * eye
+        CR, CH = np.linalg.cholesky(R), np.linalg.cholesky(R + H11)
+        A = np.linalg.solve(CH.T, Q @ CR.T)
+        return A, A @ np.linalg.solve(H12.T, V), CR, CH
+
+    A, B, _, _ = reference(1e-6)
+    np.testing.assert_allclose(A, g["A"], atol=1e-11)
+    np.testing.assert_allclose(B, g["B"], atol=1e-11)
+
+    A, B, CR, CH = reference(0.0)
+    L = np.linalg.cholesky(-V)
+    turned = Q @ CR.T @ np.linalg.inv(np.linalg.solve(L, H12.T))  # our square root of -R is CR times a rotation
+    args = (X11 / gamma, X21, X22, C / gamma, D, turned, alpha, log_eps)
+    got = l2ru(*(tensor(x) for x in args), gamma, margin=0.0)
+    np.testing.assert_allclose(np.linalg.solve(CH.T, got.A.numpy() @ CH.T), A, atol=1e-10)
+    np.testing.assert_allclose(np.linalg.solve(CH.T, got.B.numpy()) / gamma * gamma, B, atol=1e-10)
+    np.testing.assert_allclose(got.C.numpy() @ CH.T, C, atol=1e-10)
     np.testing.assert_allclose(got.D.numpy(), g["D"], atol=1e-12)

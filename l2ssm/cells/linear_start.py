@@ -1,0 +1,87 @@
+"""A given linear system in the forms that bounded cells start from: checked gain, storage coordinates, modes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.errors import OptionError, RealizationError, SolverError
+from l2ssm.systems.modal import Modes
+from l2ssm.systems.state_space import StateSpace
+
+Array = NDArray[np.float64]
+
+HALVINGS = 40
+
+
+def assert_gain_below(G: StateSpace, gamma: float) -> float:
+    """||G||_inf (upper end of its bracket), or a RealizationError unless it is below gamma and G is stable."""
+    if not (np.isfinite(gamma) and gamma > 0):
+        raise OptionError(f"gamma is {gamma}, expected a finite gain > 0")
+    bracket = G.hinf()
+    if not np.isfinite(bracket.upper):
+        raise RealizationError(f"the system has no finite gain ({bracket.reason}); no bounded cell can start at it")
+    if not bracket.upper < gamma:
+        raise RealizationError(
+            f"the gain is {bracket.lower:.9g}, expected less than gamma = {gamma:.9g}; raise gamma or scale B, D"
+        )
+    return bracket.upper
+
+
+def contraction_of(G: StateSpace, gamma: float) -> Array:
+    """K = [[S A S^-1, S B / gamma], [C S^-1, D / gamma]] with ||K|| < 1 for a storage function |S x|^2 of G at gamma.
+
+    The storage is that of (A, B) / sqrt(1 - eta) for the largest eta = 1/2, 1/4, ... for which there is one, so that
+    ||K||^2 <= 1 - eta up to rounding.
+
+    Args:
+        G: real states.
+        gamma: above ||G||_inf.
+
+    Raises:
+        RealizationError: the gain is not below gamma, or too near for float64.
+    """
+    from l2ssm.certificates.riccati import bounded_real_riccati
+
+    assert_gain_below(G, gamma)
+    n, B, D = G.n_x, G.B / gamma, G.D / gamma
+    if n == 0:
+        return D
+    for k in range(1, HALVINGS):
+        eta = 0.5**k
+        grown = StateSpace(G.A / np.sqrt(1 - eta), B / np.sqrt(1 - eta), G.C, D)
+        level = np.sqrt(1 - eta)
+        if not (grown.is_schur() and grown.hinf().upper < level * (1 - 0.01 * eta)):
+            continue
+        try:
+            extra = 1e-10 * max(float(np.linalg.norm(G.C, 2)) ** 2, 1e-30) * np.eye(n)
+            P = bounded_real_riccati(grown.A, grown.B, grown.C, grown.D, level, extra) / (1 - eta)
+            S = np.linalg.cholesky((P + P.T) / 2).T
+        except (SolverError, np.linalg.LinAlgError):
+            continue
+        inverse = np.linalg.inv(S)
+        K = np.block([[S @ G.A @ inverse, S @ B], [G.C @ inverse, D]])
+        if np.linalg.norm(K, 2) < 1:
+            return K
+    raise RealizationError(f"no storage function was found at gamma = {gamma:.9g}: the gain of the system is too near")
+
+
+def modes_of_any(G: StateSpace) -> Modes:
+    """One mode per real pole and per conjugate pair of poles, y = Re(C x) + D u; exact where A is block diagonal.
+
+    Raises:
+        RealizationError: A has no well-conditioned basis of eigenvectors.
+    """
+    if G.modes is not None:
+        return G.modes
+    lam, V = np.linalg.eig(G.A)
+    condition = np.linalg.cond(V)
+    if not condition < 1e7:
+        raise RealizationError(
+            f"A has (nearly) repeated poles without a basis of eigenvectors (condition {condition:.1e}): not diagonal"
+        )
+    B, C = np.linalg.solve(V, G.B.astype(complex)), G.C @ V
+    keep = lam.imag >= 0
+    weight = np.where(lam.imag > 0, 2.0, 1.0)
+    lam, B, C = (np.asarray(v, dtype=np.complex128) for v in (lam[keep], B[keep], (C * weight)[:, keep]))
+    return Modes(lam, B, C, G.D)

@@ -1,0 +1,62 @@
+"""The theorem: no parameter value gives a gain above gamma, an exception or a gradient that is not finite."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from l2ssm.cells import BOUNDED_CELLS
+
+SCALES = [0.01, 0.1, 1.0, 3.0, 10.0, 100.0]
+SIZES = [(1, 4, 1), (3, 4, 2), (2, 8, 3), (4, 6, 4)]
+GAMMA = 1.5
+
+
+def draw(name, seed, dtype):
+    """A cell with parameters of one of the scales; every third one with |lam| up to exp(-1e-6) and close phases."""
+    size = SIZES[(seed // len(SCALES)) % len(SIZES)]
+    options = {"smooth": True} if name == "bounded" and (seed // 24) % 2 else {}
+    zeros = torch.zeros(size[1])
+    cell = BOUNDED_CELLS[name](*size, initial_poles=(zeros, zeros), gamma=GAMMA, **options).to(dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.copy_(SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator))
+        if hasattr(cell, "nu") and (seed // 2) % 3 == 0:
+            cell.nu.copy_(torch.empty(cell.nu.shape).uniform_(-16, 0, generator=generator))
+            cell.theta.copy_(torch.empty(cell.nu.shape).uniform_(0, 3.2 if seed % 2 else 0.01, generator=generator))
+    return cell
+
+
+def check(name, seed, dtype):
+    cell = draw(name, seed, dtype)
+    sum(v.abs().square().sum() for v in cell.system()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in cell.parameters())
+    assert cell.realization().hinf().upper <= GAMMA
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", BOUNDED_CELLS)
+def test_random_parameters(name, dtype):
+    for seed in range(48):
+        check(name, seed, dtype)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", BOUNDED_CELLS)
+def test_a_thousand_random_parameters(name, dtype):
+    for seed in range(1000):
+        check(name, seed, dtype)
+
+
+@pytest.mark.parametrize("name", BOUNDED_CELLS)
+@pytest.mark.parametrize("extreme", [0.0, 1e-30, 1e4, -1e4])
+def test_equal_parameters(name, extreme):
+    cell = draw(name, 0, torch.float64)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.fill_(extreme)
+    sum(v.abs().square().sum() for v in cell.system()).backward()
+    assert all(torch.isfinite(p.grad).all() for p in cell.parameters())
+    assert cell.realization().hinf().upper <= GAMMA
