@@ -135,7 +135,8 @@ def _grid(G: StateSpace, name: str, hz: bool, low: float) -> tuple[Array, str, t
     if bracket.upper == 0:
         return omega, f"{name} (zero)", None
     level = 20 * np.log10(bracket.lower) if bracket.lower > 0 else np.nan
-    label = f"{name}: peak {bracket.lower:.4g} ({round(level, 1) + 0.0} dB) at {frequency(bracket.omega_peak, hz)}"
+    place = frequency(bracket.omega_peak if bracket.omega_peak >= omega[0] else 0.0, hz)  # too low to tell from 0
+    label = f"{name}: peak {bracket.lower:.4g} ({round(level, 1) + 0.0} dB) at {place}"
     if bracket.omega_peak > omega[0]:
         omega = np.unique(np.append(omega, bracket.omega_peak))
     return omega, label, (max(bracket.omega_peak, float(omega[0])), float(level))

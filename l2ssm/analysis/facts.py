@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -11,48 +11,13 @@ from l2ssm.analysis.compare import Comparison
 from l2ssm.analysis.metrics import score
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.subject import gain_unit, measured
+from l2ssm.certificates.certificate import Certificate, chain_of
 from l2ssm.errors import CertificateError
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Dynamic
 from l2ssm.systems.stability import Mode, modal_table
 from l2ssm.systems.state_space import StateSpace
 
 NAME = "model"  # what the model is called in the comparison with the data
-
-
-class GainCertificate(Protocol):
-    """What is read of a certificate."""
-
-    @property
-    def kind(self) -> str:
-        """Which gain."""
-
-    @property
-    def gamma(self) -> float:
-        """The bound."""
-
-    @property
-    def network(self) -> Interconnection:
-        """The frozen model it is about."""
-
-    @property
-    def verified(self) -> bool:
-        """Whether this very object has been checked."""
-
-    @property
-    def lower(self) -> Any:
-        """The worst input found (gain, description), or None."""
-
-    @property
-    def model_sha256(self) -> str | None:
-        """SHA-256 of the model file, or None."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the numbers it is about."""
-
-    def to_json(self) -> str:
-        """The certificate's file."""
 
 
 def operator_facts(G: StateSpace) -> dict[str, Any]:
@@ -158,19 +123,13 @@ def residual_facts(result: Residuals) -> dict[str, Any]:
     }
 
 
-def certificate_facts(certificate: GainCertificate, network: Interconnection | StateSpace) -> dict[str, Any]:
+def certificate_facts(certificate: Certificate, network: Interconnection | StateSpace) -> dict[str, Any]:
     """The claim, its status and its hashes.
 
     Raises:
         CertificateError: it is about other numbers than those of the network.
     """
-    about = certificate.network
-    if isinstance(network, StateSpace):
-        chain = [layer.G.digest for layer in about.layers if isinstance(layer, Dynamic)]
-        same = len(about.layers) == 1 and chain == [network.digest]
-    else:
-        same = about.digest == network.digest
-    if not same:
+    if chain_of(network).digest != certificate.digest:
         raise CertificateError(
             f"the certificate is about the numbers {certificate.digest[:12]}..., the model has"
             f" {network.digest[:12]}...; certify this model"

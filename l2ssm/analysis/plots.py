@@ -105,8 +105,8 @@ def sigma(G: StateSpace | Mapping[str, StateSpace], *, hz: bool = False) -> Figu
         _mark_peak(axes, curve, hz, i)
     tops = np.concatenate([c.gain[:, 0] for c in drawn])
     if np.any(np.isfinite(tops)):
-        low, high = float(np.nanmin(tops)), float(np.nanmax(tops))
-        axes.set_ylim(max(low, high - 120) - 15, high + 6)
+        low, high = max(float(np.nanmin(tops)), float(np.nanmax(tops)) - 120), float(np.nanmax(tops))
+        axes.set_ylim(low - max(3, 0.1 * (high - low)), high + max(3, 0.1 * (high - low)))
     axes.set_ylabel(f"largest singular value ({curves.decibel_unit(systems)})")
     _frequency_axes([axes], drawn, curves.sample_time(systems), hz)
     figure.legend(loc="outside upper left", ncols=1)
@@ -194,7 +194,8 @@ def residuals(result: Residuals, outputs: int = 4, inputs: int = 3) -> Figure:
         outputs, inputs: at most so many rows and input columns are drawn, the first ones.
     """
     rows, columns = min(outputs, len(result.output_names)), min(inputs, len(result.input_names))
-    figure = Figure(figsize=(2.75 * (1 + columns) + 1, 2.3 * rows + 1), layout="constrained")
+    width = 1 + (1 + columns) * min(max(10 / (1 + columns), 2.75), 4.0)
+    figure = Figure(figsize=(width, 2.3 * rows + 1), layout="constrained")
     grid = figure.subplots(rows, 1 + columns, sharex=True, squeeze=False)
     for i in range(rows):
         y = result.output_names[i]
@@ -220,9 +221,8 @@ def history(steps: Sequence[Mapping[str, Any]]) -> Figure:
     """
     if not steps:
         raise OptionError("the training history is empty")
-    figure = Figure(figsize=(8.5, 4.2), layout="constrained")
+    figure, x = Figure(figsize=(8.5, 4.2), layout="constrained"), curves.column(steps, "step")
     axes = figure.subplots()
-    x = curves.column(steps, "step")
     for i, (key, label) in enumerate((("train_mse", "training"), ("valid_mse", "validation"))):
         values = curves.column(steps, key)
         if np.all(np.isnan(values)):
@@ -244,8 +244,7 @@ def _scale(omega: Any, hz: bool) -> Any:
 
 def _mark_peak(axes: Axes, curve: curves.Curve, hz: bool, i: int) -> None:
     if curve.peak is not None:
-        look = marker(1) | {"color": line(i)["color"], "clip_on": False}
-        axes.plot(_scale(curve.peak[0], hz), curve.peak[1], **look)
+        axes.plot(_scale(curve.peak[0], hz), curve.peak[1], **(marker(1) | {"color": line(i)["color"]}), clip_on=False)
 
 
 def _frequency_axes(axes: Sequence[Axes], drawn: Sequence[curves.Curve], dt: float, hz: bool) -> None:
@@ -269,7 +268,8 @@ def _time_axes(axes: Axes, dt: float, hz: bool, delays: int, outside: int) -> No
     else:
         axes.text(0.5, 0.5, "no pole with a time constant", transform=axes.transAxes, ha="center", color=QUIET)
         axes.set_xticks([])
-    axes.set_ylim(-0.04 * nyquist, 1.06 * nyquist)
+    axes.set_yscale("symlog", linthresh=1e-3 * nyquist)
+    axes.set_ylim(-2e-4 * nyquist, 1.4 * nyquist)
     axes.set(xlabel="time constant (s)", ylabel=f"oscillation frequency ({'Hz' if hz else 'rad/s'}), dotted: Nyquist")
     missing = [f"{n} {what}" for n, what in ((delays, "delay (z = 0)"), (outside, "not stable")) if n]
     axes.set_title(f"left out: {', '.join(missing)}" if missing else "time constants and frequencies")

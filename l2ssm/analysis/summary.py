@@ -10,7 +10,6 @@ import numpy as np
 from l2ssm.analysis.compare import Comparison, compare
 from l2ssm.analysis.facts import (
     NAME,
-    GainCertificate,
     certificate_facts,
     data_facts,
     fit_facts,
@@ -20,13 +19,14 @@ from l2ssm.analysis.facts import (
 from l2ssm.analysis.operators import linear_operators
 from l2ssm.analysis.residuals import Residuals, residuals
 from l2ssm.analysis.subject import Subject, initial_samples, network_of
+from l2ssm.certificates.certificate import Certificate
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError
 
 
 def analyse(
-    model: Subject, certificate: GainCertificate | None = None, data: Dataset | Record | None = None
+    model: Subject, certificate: Certificate | None = None, data: Dataset | Record | None = None
 ) -> dict[str, Any]:
     """Stability, poles and gain of every linear operator, the certified gain, and the fit and residuals on the data.
 
@@ -62,7 +62,7 @@ def residual_test(model: Subject, data: Dataset | Record | None) -> tuple[Residu
 
 def summarise(
     model: Subject,
-    certificate: GainCertificate | None,
+    certificate: Certificate | None,
     comparison: Comparison | None,
     result: Residuals | None,
     reason: str = "",

@@ -11,6 +11,7 @@ from l2ssm.report.numbers import counted, lower_bound, number, percent, quantity
 from l2ssm.report.verdict import WORDS, Tile, tiles
 
 SLOWEST = 6  # poles of an operator listed on the page; the JSON file has all
+STEADY = 1e-6  # rad a sample; a peak below it is one at steady state
 RECORDS = 8  # records listed on the page; the JSON file has all
 
 
@@ -166,6 +167,8 @@ def _operators(facts: dict[str, Any]) -> str:
         gain = op["hinf"]
         bracket = f"{lower_bound(gain['lower'])} … {upper_bound(gain['upper'])}"
         peak = f"{number(gain['frequency_peak_hz'])} Hz ({number(gain['omega_peak_rad_s'])} rad/s)"
+        if gain["omega_peak_rad_s"] * op["dt_s"] < STEADY:
+            peak = "0 Hz (steady state)"
         size = f"{op['n_u']} → {op['n_y']}, {op['n_x']} states"
         stable = "yes" if op["schur"] else "<b>no</b>"
         why = f'<span class="wrap">{text(gain["reason"])}</span>'
@@ -208,7 +211,7 @@ def _certificate(facts: dict[str, Any], verify: str) -> str:
 
 
 def _reproduce(facts: dict[str, Any], command: str | None) -> str:
-    info = {k: v for k, v in facts["model"]["info"].items() if not isinstance(v, (dict, list))}
+    info = {k: v for k, v in facts["model"]["info"].items() if v is not None and not isinstance(v, (dict, list))}
     rows = [[text(key), f'<span class="hash">{text(value)}</span>'] for key, value in info.items()]
     versions = facts["model"]["info"].get("versions")
     if isinstance(versions, dict):

@@ -55,7 +55,9 @@ def _lower(facts: dict[str, Any]) -> Tile:
         return Tile("Worst input found", NONE, "-", "no search for a worst input was made")
     value = f"γ ≥ {quantity(lower_bound(claim['lower']), claim['unit'])}"
     gap = claim["gap_percent"]
-    words = "no gap known" if gap is None else f"gap to the certified gain {gap:.2g} %"
+    words = "no gap known"
+    if gap is not None:
+        words = f"gap to the certified gain {gap:.0f} %" if gap >= 10 else f"gap to the certified gain {gap:.2g} %"
     if gap is not None and gap > 900:
         words = f"the certified gain is {1 + gap / 100:,.0f} times that"
     status = GOOD if gap is not None and gap <= LOOSE else WARN

@@ -1,4 +1,4 @@
-"""`report`: report.html and report.json about a model, in one call."""
+"""`write_report`: report.html and report.json about a model, in one call."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ReportPaths(NamedTuple):
     json: Path
 
 
-def report(
+def write_report(
     model: Subject,
     data: Dataset | Record | None = None,
     certificate: Certificate | str | os.PathLike[str] | None = None,

@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-import l2ssm
 from l2ssm.analysis.summary import analyse
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.compose import certify
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError
-from l2ssm.report import ReportPaths, report
 from l2ssm.report.strict_json import dumps, strict
 from l2ssm.report.verdict import tiles
+from l2ssm.report.write import ReportPaths, write_report
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine
 from l2ssm.systems.state_space import StateSpace
@@ -82,7 +81,7 @@ def mimo(tmp_path_factory: pytest.TempPathFactory) -> Case:
     model = FakeModel(network(3, 3, 4, 2, 0.5, **units), 10, {"cell": "bounded", "seed": 3, "history": history})
     certificate, data = certify(model), _experiment(model.network)
     folder = tmp_path_factory.mktemp("mimo") / "new" / "folder"
-    paths = report(model, data, certificate, folder, command="l2ssm fit x.csv")
+    paths = write_report(model, data, certificate, folder, command="l2ssm fit x.csv")
     return Case(analyse(model, certificate, data), certificate, paths)
 
 
@@ -132,7 +131,7 @@ def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
     model = FakeModel(net, 0, {"cell": NASTY, NASTY: NASTY, "versions": {NASTY: NASTY}})
     data = _experiment(net)
     renamed = Dataset([data[0].renamed(NASTY), data[1]])
-    html = report(model, renamed, certify(net, lower=False), tmp_path, command=f"l2ssm {NASTY}").html.read_text(
+    html = write_report(model, renamed, certify(net, lower=False), tmp_path, command=f"l2ssm {NASTY}").html.read_text(
         encoding="utf-8"
     )
     page = Page(html)
@@ -146,7 +145,7 @@ def test_missing_parts_are_named(given: str, tmp_path: Path) -> None:
     G = random_modes(2, 1, 1, input_units=("V",), output_units=("mm",))
     data = _experiment(G) if given == "data" else None
     certificate = certify(G) if given == "certificate" else None
-    text = Page(report(G, data, certificate, tmp_path).html.read_text(encoding="utf-8")).text
+    text = Page(write_report(G, data, certificate, tmp_path).html.read_text(encoding="utf-8")).text
     assert ("Not here: no data was given." in text) == (given != "data")
     assert ("no certificate was given: no gain of the model is proved" in text) == (given != "certificate")
     assert "Not here: the model carries no training history." in text
@@ -167,7 +166,7 @@ ODD = {
 def test_odd_models_get_a_report(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     data = Record(rng.standard_normal(3000), rng.standard_normal(3000), 1.0)
-    paths = report(ODD[name], data, None, tmp_path)
+    paths = write_report(ODD[name], data, None, tmp_path)
     text = Page(paths.html.read_text(encoding="utf-8")).text
     json.loads(paths.json.read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert ("not Schur stable: block0" in text) == (name in ("unstable", "integrator"))
@@ -178,7 +177,7 @@ def test_a_long_record_gets_a_close_up_of_the_worst_stretch(tmp_path: Path) -> N
     u = np.random.default_rng(0).standard_normal(20000)
     y = G.simulate(u)
     y[7000:7100] += 50.0
-    paths = report(G, Record(u, y, 1.0), None, tmp_path)
+    paths = write_report(G, Record(u, y, 1.0), None, tmp_path)
     html = paths.html.read_text(encoding="utf-8")
     assert "Where the error is largest" in Page(html).text
     assert len(html) < 3_000_000
@@ -188,23 +187,23 @@ def test_a_certificate_file_is_verified_before_it_is_shown(tmp_path: Path) -> No
     G = random_modes(2, 1, 1)
     path = tmp_path / "my cert.json"
     certify(G).save(path)
-    text = Page(report(G, None, path, tmp_path).html.read_text(encoding="utf-8")).text
+    text = Page(write_report(G, None, path, tmp_path).html.read_text(encoding="utf-8")).text
     assert "verified in ball arithmetic" in text
     assert f"l2ssm verify '{path}'" in text
     forged = replace(Certificate.load(path), gamma=1e-3)
     forged.save(tmp_path / "forged.json")
     (tmp_path / "report.html").unlink()
     with pytest.raises(CertificateError):
-        report(G, None, tmp_path / "forged.json", tmp_path)
+        write_report(G, None, tmp_path / "forged.json", tmp_path)
     with pytest.raises(CertificateError, match="certify this model"):
-        report(random_modes(2, 1, 1, seed=1), None, path, tmp_path)
+        write_report(random_modes(2, 1, 1, seed=1), None, path, tmp_path)
     assert not (tmp_path / "report.html").exists()
 
 
 def test_an_unverified_certificate_is_not_called_verified(tmp_path: Path) -> None:
     G = random_modes(2, 1, 1)
     unchecked = Certificate.from_json(certify(G).to_json())
-    text = Page(report(G, None, unchecked, tmp_path).html.read_text(encoding="utf-8")).text
+    text = Page(write_report(G, None, unchecked, tmp_path).html.read_text(encoding="utf-8")).text
     assert "not verified here" in text
     assert "verified in ball arithmetic" not in text
     by_question = {tile.question: tile.status for tile in tiles(analyse(G, unchecked))}
@@ -215,8 +214,3 @@ def test_strict_json_has_no_infinities() -> None:
     assert strict([np.inf, -np.inf, float("nan"), 1.5]) == ["inf", "-inf", None, 1.5]
     x = 0.1 + 0.2
     assert json.loads(dumps({"x": x}))["x"] == x
-
-
-def test_the_package_is_called_like_its_function(tmp_path: Path) -> None:
-    for _ in range(2):  # the second time the attribute is the package itself
-        assert l2ssm.report(random_modes(2, 1, 1), folder=tmp_path).html.is_file()
