@@ -79,6 +79,13 @@ class Certificate:
         """SHA-256 (hex) of the system the certificate is about."""
         return self.network.digest
 
+    @property
+    def unit(self) -> str:
+        """Of gamma: output unit / input unit where the channels agree, else ""."""
+        from l2ssm.certificates.statement import gain_unit
+
+        return gain_unit(self)
+
     def bound(self, x0: ArrayLike | None = None, u_energy: float = 0.0) -> float:
         """sum |dy|^2 <= gamma^2 sum |du|^2 + V(dx0): see `storage.energy_bound`, which rounds upwards."""
         from l2ssm.certificates.storage import energy_bound

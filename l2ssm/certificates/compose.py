@@ -90,7 +90,7 @@ def certify(
 
 
 def _search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tuple[Claim, ...], Ball]:
-    """(claims, product of their gains); `search_layer` for each."""
+    """(claims, product of their gains); a refusal names the layer."""
     claims = []
     product = exact(1.0)
     for i, layer in enumerate(layers):

@@ -185,10 +185,16 @@ def assert_positive_definite(S: Balls, name: str) -> None:
             break
         X = embed(V.T / np.sqrt(np.maximum(w, 1e-14 * n))[:, None])
         S = X @ S @ X.T
-        if all(S[i, i] > sum((abs(S[i, j]) for j in range(n) if j != i), exact(0.0)) for i in range(n)):
+        if is_dominant(S):
             return
     if n:
         raise CertificateError(f"{name} is not proved positive definite")
+
+
+def is_dominant(S: Balls) -> bool:
+    """S_ii > sum_{j != i} |S_ij| for every i: by Gershgorin's discs a symmetric S is then positive definite."""
+    n = S.shape[0]
+    return all(S[i, i] > sum((abs(S[i, j]) for j in range(n) if j != i), exact(0.0)) for i in range(n))
 
 
 def assert_schur(lam: NDArray[np.complex128]) -> None:

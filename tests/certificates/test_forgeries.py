@@ -251,7 +251,9 @@ def test_no_single_number_of_the_file_can_be_changed(which, request):
         value = float.fromhex(text[start:stop])
         for other in (np.nextafter(value, np.inf), -value - 1.0, value * 2 + 1e-300):
             changed = text[:start] + float(other).hex() + text[stop:]
-            refused(changed)
+            with pytest.raises(CertificateError, match="was altered") as error:
+                verify(Certificate.from_json(changed))
+            assert error.type is CertificateError  # refuted, not unreadable
             try:
                 accepted = verify(Certificate.from_json(resealed(json.loads(changed))))
             except CertificateError:
@@ -397,6 +399,44 @@ def test_fuzzed_witnesses_are_accepted_only_with_a_true_gamma(block, dense_block
         accepted += 1
         assert gain >= perturbed.G.hinf().lower
     assert 30 < accepted < 400
+
+
+@pytest.mark.parametrize(
+    ("activation", "c", "needed"),
+    [
+        ("tanh", 1.0, 1.0),
+        ("tanh", 4.0, 3.0),
+        ("gelu", 1.0, 1.12890415),
+        ("gelu", 4.0, 3.5156166),
+        ("silu", 0.5, 1.049919665),
+    ],
+)
+def test_contractive_claims_below_the_slopes_of_the_activation(activation, c, needed):
+    """max(1 - c a s^2, c b s^2 - 1) with s = 1: what is lower is refused, whichever side decides."""
+    layer = Contractive(np.eye(2), np.zeros(2), c, activation)
+    network = Interconnection((layer,), 1.0, ("a", "b"), ("c", "d"), ("", ""), ("", ""))
+    honest = certify(network, lower=False)
+    assert honest.gamma == pytest.approx(needed, rel=1e-12)
+    for factor in (1 - 1e-9, 0.9, 0.3):
+        with pytest.raises(CertificateError, match="exceeds"):
+            verify(scaled_gain(honest, factor))
+
+
+def test_an_unstable_system_with_a_negative_p_is_refused():
+    """A = 2 and P = -1 give M(P, gamma) < 0: only P > 0 stands between this and a false proof."""
+    G = StateSpace([[2.0]], [[0.1]], [[1.0]], [[0.0]])
+    network = Interconnection((Dynamic(G),), 1.0, ("u",), ("y",), ("",), ("",))
+    with pytest.raises(CertificateError, match=r"P of layers.0 is not proved positive definite"):
+        verify(Certificate("incremental", 1.0, network, "product", (Claim("storage", 1.0, {"P": np.array([[-1.0]])}),)))
+
+
+def test_a_p_that_is_not_symmetric_is_refused_however_much_room_there_is(dense_block):
+    """Gershgorin's argument is about symmetric matrices."""
+    roomy = replace(scaled_gain(dense_block, 4.0), lower=None)
+    assert verify(roomy).verified
+    skew = witness_changed(roomy, "P", lambda P: np.nextafter(P, [[np.inf, np.inf], [-np.inf, np.inf]]))
+    with pytest.raises(CertificateError, match="P is not symmetric"):
+        verify(skew)
 
 
 def test_unstable_systems_cannot_be_claimed(block, dense_block):

@@ -19,6 +19,7 @@ from l2ssm.certificates.rigorous import (
     embed,
     exact,
     gram,
+    is_dominant,
     rounded_up,
 )
 from l2ssm.certificates.smallest import smallest_gain
@@ -72,6 +73,12 @@ def test_ill_conditioned_matrices_are_proved():
 )
 def test_singular_and_indefinite_matrices_are_refused(S):
     assert not accepts(S)
+
+
+def test_dominance_counts_absolute_values():
+    for off, expected in ((-0.9, True), (-1.0, False), (-2.0, False), (0.9, True), (1.0, False)):
+        assert is_dominant(embed(np.array([[1.0, off], [off, 1.0]]))) is expected
+    assert not is_dominant(embed(np.array([[1.0, 0.6, -0.6], [0.6, 2.0, 0.0], [-0.6, 0.0, 2.0]])))
 
 
 def test_a_ball_that_reaches_a_singular_matrix_is_refused():
