@@ -12,7 +12,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from l2ssm.scan import planes
+from l2ssm.scan import chunked
 from l2ssm.scan.chunked import powers, wider
 from l2ssm.scan.contract import Readout
 
@@ -21,6 +21,8 @@ BLOCK = 512  # powers of lam held at once
 
 def diag_scan(a: Tensor, b: Tensor, x0: Tensor) -> Tensor:
     """x[k] = sum_j a^(k-j) [x0, b[0], b[1], ...][j] for k = 0..time; a (n,)."""
+    if 0 in b.shape:
+        return chunked.diag_scan(a, b, x0)
     drive = torch.cat([x0[:, None], b], dim=1)
     count = drive.shape[1]
     kernel = powers(a, count).to(b.dtype)
@@ -36,9 +38,8 @@ def lti_scan(
 ) -> tuple[Tensor, Tensor]:
     """x[k+1] = lam x[k] + B u[k] and its read-out; see `l2ssm.scan.lti_scan`."""
     time = u.shape[1]
-    if time == 0 or u.shape[2] == 0 or lam.shape[0] == 0:
-        x = diag_scan(lam, planes.drive(u, B), x0)
-        return planes.read_out(x, u, C, D, readout), x[:, -1]
+    if 0 in (*u.shape, *C.shape):  # no transform of nothing
+        return chunked.lti_scan(u, lam, B, C, D, x0, readout)
     response = impulse_response(lam, B, C, time)
     if readout == "pre":
         response = torch.cat([torch.zeros_like(response[:1]), response[:-1]])

@@ -159,8 +159,8 @@ def forward(
 
 @compiled
 def backward(
-    gemm: int, y_grad: Any, u: Any, lam: Any, B: Any, C: Any, D: Any, B_out: Any, direct: bool, borders: Any, carry: Any,
-    u_grad: Any, wants_u: bool, lam_sum: Any, B_sum: Any, C_sum: Any, D_sum: Any, length: int, post: bool,
+    gemm: int, y_grad: Any, u: Any, lam: Any, B: Any, C: Any, D: Any, B_out: Any, direct: bool, borders: Any,
+    carry: Any, u_grad: Any, wants_u: bool, lam_sum: Any, B_sum: Any, C_sum: Any, D_sum: Any, length: int, post: bool,
     first: int, last: int, mode: int,
 ) -> None:  # fmt: skip
     """Gradients, for items first..last-1 and modes from `mode` on; a chunk is recomputed from its border.

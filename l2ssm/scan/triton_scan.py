@@ -24,10 +24,9 @@ if importlib.util.find_spec("triton") is not None:  # without it only the kernel
     import triton.language as tl
 
     @triton.jit
-    def _scan(
-        a_ptr: Any, b_ptr: Any, x0_ptr: Any, x_ptr: Any, time: Any, n: Any,
-        VARYING: tl.constexpr, COMPLEX: tl.constexpr, BLOCK: tl.constexpr,
-    ) -> Any:  # fmt: skip
+    def _scan(  # type: ignore[no-untyped-def]  # triton reads annotations, and knows only its own
+        a_ptr, b_ptr, x0_ptr, x_ptr, time, n, VARYING: tl.constexpr, COMPLEX: tl.constexpr, BLOCK: tl.constexpr
+    ):
         """x[k+1] = a x[k] + b[k]; complex numbers are pairs (Re, Im)."""
         item = tl.program_id(0).to(tl.int64)
         column = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -1,0 +1,59 @@
+"""A million samples with |lam| = 1 - 1e-7: every backend against the loop, and the compiled one against a closed form."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+from scan_cases import TOLERANCE, assert_equal, lti, outputs_and_gradients
+from torch.utils.checkpoint import checkpoint
+
+from l2ssm.scan import BACKENDS, diag_scan, lti_scan
+
+OTHERS = [n for n, e in BACKENDS.items() if n != "loop" and e.unavailable(torch.device("cpu")) is None]
+MILLION = 1_000_000
+
+
+def test_a_constant_input_against_the_geometric_sum():
+    lam = torch.polar(torch.tensor([1 - 1e-7], dtype=torch.float64), torch.tensor([1e-3], dtype=torch.float64))
+    one = torch.ones(1, 1, dtype=torch.float64)
+    u = torch.ones(1, MILLION, 1, dtype=torch.float64)
+    y, end = lti_scan(u, lam, one + 0j, one + 0j, backend="compiled")
+    log = torch.log(lam)
+    k = torch.arange(MILLION + 1, dtype=torch.float64)
+    exact = (torch.exp(k * log) - 1) / torch.expm1(log)  # sum_{j < k} lam^j
+    assert_equal([y[0, :, 0], end[0]], [exact[:-1].real, exact[-1:]], 1e-10)  # log(lam) is itself rounded
+
+
+def loop_in_pieces(u, lam, B, C, D, x0, readout):
+    """The loop with its graph rebuilt piece by piece, so that a million samples fit in memory."""
+    x, outputs = x0, []
+    for piece in u.split(10_000, dim=1):
+        scan = partial(lti_scan, readout=readout, backend="loop")
+        y, x = checkpoint(scan, piece, lam, B, C, D, x, use_reentrant=False)
+        outputs.append(y)
+    return torch.cat(outputs, 1), x
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_every_backend_equals_the_loop_over_a_million_samples(dtype):
+    inputs = lti(1, MILLION, 2, 1, 1, dtype, radius=(1 - 1e-7, 1 - 1e-7))
+    exact = [t.detach().to(torch.complex128 if t.is_complex() else torch.float64).requires_grad_() for t in inputs]
+    expected = outputs_and_gradients(partial(loop_in_pieces, readout="pre"), exact)
+    expected = [e.to(t.dtype) for e, t in zip(expected, [inputs[0], inputs[1], *inputs], strict=True)]
+    for backend in OTHERS:
+        found = outputs_and_gradients(partial(lti_scan, backend=backend), inputs)
+        assert_equal(found, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("backend", OTHERS)
+def test_slow_modes_do_not_drift_in_float32(backend):
+    """|x| of an unforced mode changes by |lam|^time and by no more."""
+    lam = torch.polar(torch.ones(3), torch.tensor([0.0, 0.5, 3.0]))
+    lam = lam / lam.abs()
+    x0 = torch.ones(1, 3) + 0j
+    x = diag_scan(lam, torch.zeros(1, 100_000, 3) + 0j, x0, backend=backend)
+    exact = lam.to(torch.complex128).abs() ** 100_000
+    assert ((x[0, -1].abs() - exact).abs() < 5e-4).all()
