@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from l2ssm.errors import OptionError, RealizationError
@@ -100,6 +102,11 @@ def complex_parameter(*shape: int, std: float, generator: torch.Generator | None
 def complex_double(pair: Tensor) -> Tensor:
     """A (..., 2) parameter as complex128."""
     return torch.view_as_complex(pair.double())
+
+
+def real_pair(M: NDArray[np.complex128]) -> Tensor:
+    """A complex matrix as the (..., 2) numbers of a parameter, float64."""
+    return torch.view_as_real(torch.tensor(M, dtype=torch.complex128))
 
 
 def in_dtype(lti: LTI, dtype: torch.dtype) -> LTI:

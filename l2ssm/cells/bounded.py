@@ -7,10 +7,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype
+from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype, real_pair
+from l2ssm.cells.bounded_start import free_parameters
 from l2ssm.cells.gain import PrescribedGain
+from l2ssm.cells.linear_start import assert_gain_below, modes_of_any, state_count
 from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal
 from l2ssm.parametrizations.lti import LTI
+from l2ssm.parametrizations.spectral import ROUNDING
+from l2ssm.systems.state_space import StateSpace
 
 
 class Bounded(DiagonalCell):
@@ -65,3 +69,30 @@ class Bounded(DiagonalCell):
         dtype = self.D.dtype
         lti = bounded_diagonal(nu, theta, B, C, C2, D, log_pd, self.gain(), smooth=self.smooth, precision=dtype)
         return in_dtype(lti, dtype)
+
+    @classmethod
+    @torch.no_grad()
+    def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None) -> Bounded:
+        """A float64 cell that is G, exactly up to rounding; any system of gain below gamma with diagonalisable A.
+
+        Args:
+            G: the system.
+            gamma: prescribed gain.
+            n_x: complex states, default one a real pole and one a conjugate pair; modes with a small input and no
+                output yet fill the rest.
+
+        Raises:
+            RealizationError: the gain is not below gamma or too near, A has no basis of eigenvectors, a pole is nearer
+                to the unit circle than exp(-1e-6), or n_x is too small.
+        """
+        assert_gain_below(G, gamma)
+        modes = modes_of_any(G)
+        n_x = state_count(n_x, modes.lam.size, G)
+        start = free_parameters(modes, gamma * (1 - ROUNDING[torch.float64]), n_x)
+        poles = (torch.tensor(start.nu), torch.tensor(start.theta))
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=poles, gamma=gamma).double()
+        for name in ("nu", "theta", "log_pd", "D"):
+            getattr(cell, name).copy_(torch.tensor(getattr(start, name)))
+        for name in ("B", "C", "C2"):
+            getattr(cell, f"{name}_ri").copy_(real_pair(getattr(start, name)))
+        return cell

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from l2ssm.cells.base import DenseCell
 from l2ssm.cells.gain import PrescribedGain
-from l2ssm.cells.linear_start import contraction_of
+from l2ssm.cells.linear_start import contraction_of, state_count
 from l2ssm.errors import RealizationError
-from l2ssm.parametrizations.l2ru import ALPHA_MAX, LOG_EPS_RANGE, MARGIN, RELATIVE_FLOOR, cayley, l2ru
+from l2ssm.parametrizations.l2ru import ALPHA_MAX, LOG_EPS_RANGE, RELATIVE_FLOOR, cayley, l2ru
 from l2ssm.parametrizations.lti import DenseLTI
+from l2ssm.parametrizations.spectral import ROUNDING
 from l2ssm.parametrizations.stable import poles
 from l2ssm.systems.state_space import StateSpace
 
@@ -72,18 +73,20 @@ class L2RU(DenseCell):
         """The map theta -> (A, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
         X11, X21, X22, C, D = (v.double() for v in (self.X11, self.X21, self.X22, self.C, self.D))
         Q = cayley(self.skew.double()) * self.signs.double()
-        A, B, C, D = l2ru(X11, X21, X22, C, D, Q, self.alpha.double(), self.log_eps.double(), self.gain())
+        A, B, C, D = l2ru(
+            X11, X21, X22, C, D, Q, self.alpha.double(), self.log_eps.double(), self.gain(), precision=self.D.dtype
+        )
         part = (A, B[:, : self.n_u], C[: self.n_y], D[: self.n_y, : self.n_u])
         return DenseLTI(*(v.to(self.D.dtype) for v in part))
 
     @torch.no_grad()
     def start_at(self, K: Array) -> None:
-        """Set the parameters so that [[A, B / gamma], [C, D / gamma]] = K, (2n, 2n) with ||K|| < 1 - MARGIN, B regular.
+        """Set the parameters so that [[A, B / gamma], [C, D / gamma]] = K, (2n, 2n) ||K|| < 1, B regular.
 
         Raises:
             RealizationError: K is not such a matrix.
         """
-        for name, value in _parameters_of(K / (1 - MARGIN)).items():
+        for name, value in _parameters_of(K / (1 - ROUNDING[torch.float64])).items():
             getattr(self, name).copy_(torch.tensor(value))
 
     @classmethod
@@ -98,13 +101,10 @@ class L2RU(DenseCell):
         Raises:
             RealizationError: the gain is not below gamma, n_x is too small, or B lacks rank and n_x leaves no room.
         """
-        least = max(1, *(math.ceil(size / 2) for size in (G.n_x, G.n_u, G.n_y)))
-        n_x = least if n_x is None else n_x
-        if n_x < least:
-            raise RealizationError(f"n_x is {n_x}, but {least} complex states are needed for {G!r}")
+        n_x = state_count(n_x, max(math.ceil(size / 2) for size in (G.n_x, G.n_u, G.n_y)), G)
         zeros = torch.zeros(n_x, dtype=torch.float64)
         cell = cls(G.n_u, n_x, G.n_y, initial_poles=(zeros, zeros), gamma=gamma).double()
-        cell.start_at(_padded(contraction_of(G, gamma), G, 2 * n_x))
+        cell.start_at(_padded(_large_input(contraction_of(G, gamma), G.n_x), G, 2 * n_x))
         return cell
 
 
@@ -119,6 +119,23 @@ def _initial_contraction(lam: NDArray[np.complex128], noise: Array, through: flo
     A[i, i] = A[i + 1, i + 1] = modes.real
     A[i + 1, i], A[i, i + 1] = modes.imag, -modes.imag
     return np.block([[A, 0.3 * np.diag(s)], [0.15 / np.sqrt(n) * noise * s, through * np.eye(n)]])
+
+
+def _large_input(K: Array, n: int) -> Array:
+    """K in units of the state in which B is as large as the margin of the LMI allows: a B near 0 costs digits."""
+
+    def margin(K: Array) -> float:
+        return float(np.linalg.eigvalsh(np.eye(K.shape[1]) - K.T @ K)[0])
+
+    least, best = 0.5 * margin(K), K
+    for t in 2.0 ** np.arange(1, 20):
+        scaled = K.copy()
+        scaled[:n, n:] *= t
+        scaled[n:, :n] /= t
+        if not margin(scaled) > least:
+            break
+        best = scaled
+    return best
 
 
 def _padded(K: Array, G: StateSpace, n: int) -> Array:

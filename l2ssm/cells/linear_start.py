@@ -6,12 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2ssm.errors import OptionError, RealizationError, SolverError
+from l2ssm.parametrizations.stable import DECAY_MIN
 from l2ssm.systems.modal import Modes
 from l2ssm.systems.state_space import StateSpace
 
 Array = NDArray[np.float64]
 
 HALVINGS = 40
+LEAST_MODULUS = 1e-12  # of a pole: smaller ones are as good as 0
 
 
 def assert_gain_below(G: StateSpace, gamma: float) -> float:
@@ -66,6 +68,26 @@ def contraction_of(G: StateSpace, gamma: float) -> Array:
     raise RealizationError(f"no storage function was found at gamma = {gamma:.9g}: the gain of the system is too near")
 
 
+def decay_and_phase(lam: NDArray[np.complex128]) -> tuple[Array, Array]:
+    """(nu, theta) with poles(nu, theta) = lam.
+
+    Raises:
+        RealizationError: a pole nearer to the unit circle than the map can go.
+    """
+    rate = -np.log(np.maximum(np.abs(lam), LEAST_MODULUS))
+    if not np.all(rate > DECAY_MIN):
+        worst = lam[np.argmin(rate)]
+        raise RealizationError(f"pole {worst:.9g}: |lam| is above exp(-{DECAY_MIN:g}), the largest one of the cell")
+    return np.log(rate - DECAY_MIN), np.angle(lam)
+
+
+def state_count(n_x: int | None, needed: int, G: StateSpace) -> int:
+    """n_x, by default the number of modes needed, or a RealizationError if it is smaller."""
+    if n_x is not None and n_x < needed:
+        raise RealizationError(f"n_x is {n_x}, but {needed} complex states are needed for {G!r}")
+    return max(needed, 1) if n_x is None else n_x
+
+
 def modes_of_any(G: StateSpace) -> Modes:
     """One mode per real pole and per conjugate pair of poles, y = Re(C x) + D u; exact where A is block diagonal.
 
@@ -85,3 +107,15 @@ def modes_of_any(G: StateSpace) -> Modes:
     weight = np.where(lam.imag > 0, 2.0, 1.0)
     lam, B, C = (np.asarray(v, dtype=np.complex128) for v in (lam[keep], B[keep], (C * weight)[:, keep]))
     return Modes(lam, B, C, G.D)
+
+
+def with_conjugates(modes: Modes) -> Modes:
+    """The same system with two modes, of poles lam and conj(lam), for every mode whose pole is not real."""
+    pair = modes.lam.imag != 0
+    half = np.where(pair, 0.5, 1.0)
+    return Modes(
+        np.concatenate([modes.lam, modes.lam[pair].conj()]),
+        np.concatenate([modes.B, modes.B[pair].conj()]),
+        np.concatenate([modes.C * half, 0.5 * modes.C[:, pair].conj()], axis=1),
+        modes.D,
+    )

@@ -6,7 +6,7 @@ gives a gain of at most gamma. Complete: the stabilising Riccati solution of any
 this form with n_u rows of C2. Derivation: docs, "Free parametrizations".
 
 T is computed from the very numbers that are returned: poles, C and the unscaled B are first rounded to the precision of
-the model. Only the last product, B and D times the scale, is rounded afterwards; `MARGIN` covers it.
+the model. Only the last product, B and D times the scale, is rounded afterwards; `ROUNDING` covers it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI
-from l2ssm.parametrizations.spectral import representable
+from l2ssm.parametrizations.spectral import ROUNDING, representable
 from l2ssm.parametrizations.stable import poles
 
 LOG_PD_MIN, LOG_PD_MAX = -18.420680743952367, 6.907755278982137  # pd in [1e-8, 1e3]: keeps 1 / pd finite
-MARGIN = {torch.float32: 2e-6, torch.float64: 1e-12}  # part of gamma left to rounding, by precision
 SHARPNESS = 8.0  # of the smooth radial map: (1 + r^16)^(-1/16) for max(1, r)^-1
 
 
@@ -93,7 +92,7 @@ def bounded_diagonal(
     dual = D.shape[0] < D.shape[1]
     T = supply_bound(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else supply_bound(lam, s, B, C, C2, D, pd)
     f = radial(torch.linalg.eigvalsh(0.5 * (T + T.mT))[-1], smooth)
-    scale = gamma * (1 - MARGIN[precision]) * f
+    scale = gamma * (1 - ROUNDING[precision]) * f
     if dual:  # scale the output side: the dual's input
         return LTI(lam, Bs, scale * Cs, scale * D)
     return LTI(lam, scale * Bs, Cs, scale * D)

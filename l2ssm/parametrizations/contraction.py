@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI, DenseLTI
-from l2ssm.parametrizations.spectral import representable, spectral_norm
-
-MARGIN = 2e-6  # rounding K to float32 moves ||K|| by at most 6e-8 ||K||_F, which is less up to 1000 rows
+from l2ssm.parametrizations.spectral import ROUNDING, spectral_norm
 
 
 def shrink(K: Tensor, margin: float, offset: float) -> Tensor:
@@ -20,16 +18,24 @@ def shrink(K: Tensor, margin: float, offset: float) -> Tensor:
     return 1 / torch.clamp((1 + margin) * spectral_norm(K) + offset, min=1.0)
 
 
-def contraction(K: Tensor, n_x: int, gamma: Tensor | float, *, margin: float = MARGIN, offset: float = 0.0) -> DenseLTI:
+def contraction(
+    K: Tensor,
+    n_x: int,
+    gamma: Tensor | float,
+    *,
+    offset: float = 0.0,
+    precision: torch.dtype = torch.float64,
+) -> DenseLTI:
     """||G||_inf < gamma for every K (n_x + n_y, n_x + n_u).
 
     Args:
         K: free.
         n_x: real states, the size of the upper left block of K.
         gamma: > 0, prescribed gain.
-        margin, offset: >= 0, not both 0, see `shrink`; the reference implementation has offset 0.002 alone.
+        offset: >= 0, see `shrink`; the reference implementation has 0.002.
+        precision: float32 or float64, what the result will be rounded to; leaves `ROUNDING` of it below gamma.
     """
-    K = shrink(K, margin, offset) * K
+    K = shrink(K, ROUNDING[precision], offset) * K
     return DenseLTI(K[:n_x, :n_x], gamma * K[:n_x, n_x:], K[n_x:, :n_x], gamma * K[n_x:, n_x:])
 
 
@@ -40,7 +46,6 @@ def contraction_diagonal(
     D: Tensor,
     gamma: Tensor | float,
     *,
-    margin: float = MARGIN,
     offset: float = 0.0,
     precision: torch.dtype = torch.float64,
 ) -> LTI:
@@ -50,13 +55,12 @@ def contraction_diagonal(
         lam: (n,) complex.
         B: (n, n_u) complex, C: (n_y, n) complex, D: (n_y, n_u) real: the blocks of K.
         gamma: > 0, prescribed gain.
-        margin, offset: >= 0, not both 0, see `shrink`; the reference implementation has offset 0.002 alone.
-        precision: the result is rounded to it.
+        offset: >= 0, see `shrink`; the reference implementation has 0.002.
+        precision: float32 or float64, what the result will be rounded to; leaves `ROUNDING` of it below gamma.
     """
     re, im = torch.diag(lam.real), torch.diag(lam.imag)
     K11 = torch.cat([torch.cat([re, -im], 1), torch.cat([im, re], 1)])
     left = torch.cat([K11, torch.cat([C.real, -C.imag], 1)])
     right = torch.cat([B.real, B.imag, D])
-    f = shrink(torch.cat([left, right], 1), margin, offset)
-    parts = (f * lam, gamma * f * B, f * C, gamma * f * D)
-    return LTI(*(representable(part, precision) for part in parts))
+    f = shrink(torch.cat([left, right], 1), ROUNDING[precision], offset)
+    return LTI(f * lam, gamma * f * B, f * C, gamma * f * D)

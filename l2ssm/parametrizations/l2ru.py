@@ -21,9 +21,8 @@ import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import DenseLTI
-from l2ssm.parametrizations.spectral import spectral_norm
+from l2ssm.parametrizations.spectral import ROUNDING, spectral_norm
 
-MARGIN = 2e-6  # K is scaled by 1 - MARGIN: rounding n <= 1000 rows of it to float32 moves ||K|| by less
 LOG_EPS_RANGE = (-27.6, 13.8)  # e in [1e-12, 1e6]
 ALPHA_MAX = 27.6  # b Z <= (1 - 1e-12) gamma^2
 RELATIVE_FLOOR = (
@@ -48,7 +47,7 @@ def l2ru(
     log_eps: Tensor,
     gamma: Tensor | float,
     *,
-    margin: float = MARGIN,
+    precision: torch.dtype = torch.float64,
 ) -> DenseLTI:
     """||G||_inf < gamma for all arguments; all (n, n) unless said otherwise.
 
@@ -59,7 +58,8 @@ def l2ru(
         alpha: scalar, sigma(alpha) = ||b Z|| / gamma^2.
         log_eps: scalar, log of e.
         gamma: > 0, prescribed gain.
-        margin: >= 0, scales K = [[A, B / gamma], [C, D / gamma]] by 1 - margin.
+        precision: float32 or float64, what the result will be rounded to: K = [[A, B / gamma], [C, D / gamma]] is
+            scaled by 1 - `ROUNDING` of it.
     """
     eye = torch.eye(C.shape[0], dtype=C.dtype, device=C.device)
     X11, X22, e = torch.tril(X11), torch.tril(X22), torch.exp(torch.clamp(log_eps, *LOG_EPS_RANGE))
@@ -73,5 +73,5 @@ def l2ru(
     CH = torch.linalg.cholesky(P + RELATIVE_FLOOR * torch.trace(P) * eye)
     A = Q @ torch.linalg.solve_triangular(CH, CR, upper=False).mT
     Cz = torch.linalg.solve_triangular(CH, C.mT, upper=False).mT
-    t = 1 - margin
+    t = 1 - ROUNDING[precision]
     return DenseLTI(t * A, -t * gamma * (Q @ L.mT), t * Cz, t * gamma * torch.sqrt(b) * D)

@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI
-from l2ssm.parametrizations.spectral import representable, spectral_norm
+from l2ssm.parametrizations.spectral import ROUNDING, representable, spectral_norm
 
 GAUGE = 0.01  # P = |lam|^2 + GAUGE: scales the states, changes nothing between input and output
-MARGIN = 1 - 2e-6  # norms stay below it: strictly inside in float64, and after B, C, D are rounded to float32
 
 
 def l2ru_diagonal(
@@ -29,8 +28,8 @@ def l2ru_diagonal(
     D: Tensor,
     gamma: Tensor | float,
     *,
-    margin: float = MARGIN,
-    margin_D: float = MARGIN,
+    margin: float | None = None,
+    margin_D: float | None = None,
     offset: float = 0.01,
     precision: torch.dtype = torch.float64,
 ) -> LTI:
@@ -42,15 +41,28 @@ def l2ru_diagonal(
         C: (n_y, n), free part of C, real or complex.
         D: (n_y, n_u), free part of D.
         gamma: > 0, prescribed gain.
-        margin, margin_D: in (0, 1): bounds of the norm of Y and of ||D|| / gamma.
+        margin, margin_D: in (0, 1): bounds of the norm of Y and of ||D|| / gamma; default 1 - `ROUNDING`. The
+            reference implementation has 0.9 and 0.05.
         offset: o > 0, the size of D~ at which ||D|| is half its bound.
-        precision: lam is rounded to it before B, C and D are computed.
+        precision: float32 or float64; lam is rounded to it before B, C and D are computed.
     """
+    whole = 1 - ROUNDING[precision]
+    margin, margin_D = margin or whole, margin_D or whole
     lam = representable(lam, precision)
-    square = lam.real**2 + lam.imag**2
-    s, P = torch.sqrt(1 - square)[:, None], (square + GAUGE)[:, None]
     PB, C = PB.to(lam.dtype), C.to(lam.dtype)
     D = gamma * margin_D / (spectral_norm(D) + offset) * D
+    scale = margin / (1 + structured_norm(lam, PB, C, D, gamma))
+    return LTI(lam, scale / storage(lam)[:, None] * PB, scale * C, D)
+
+
+def storage(lam: Tensor) -> Tensor:
+    """P = |lam|^2 + GAUGE, (n,)."""
+    return lam.real**2 + lam.imag**2 + GAUGE
+
+
+def structured_norm(lam: Tensor, PB: Tensor, C: Tensor, D: Tensor, gamma: Tensor | float) -> Tensor:
+    """||L_W^-1 Y L_Z^-*||: below 1 where P proves the gain gamma of (lam, B, C, D)."""
+    s, P = torch.sqrt(1 - (lam.real**2 + lam.imag**2))[:, None], storage(lam)[:, None]
     n_y, n_u = D.shape
     eye_u, eye_y = (torch.eye(k, dtype=D.dtype, device=D.device) for k in (n_u, n_y))
     Z = torch.cat([torch.cat([gamma * eye_u, D.mT], 1), torch.cat([D, gamma * eye_y], 1)])
@@ -58,5 +70,4 @@ def l2ru_diagonal(
     bottom = torch.cat([-lam.conj()[:, None] * PB, C.mH], 1) / s
     Y = torch.cat([top, bottom]) / torch.sqrt(torch.cat([P, P]))
     factor = torch.linalg.cholesky(Z).to(Y.dtype)
-    scale = margin / (1 + spectral_norm(torch.linalg.solve_triangular(factor, Y.mH, upper=False)))
-    return LTI(lam, scale / P * PB, scale * C, D)
+    return spectral_norm(torch.linalg.solve_triangular(factor, Y.mH, upper=False))

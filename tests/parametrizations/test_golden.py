@@ -60,7 +60,6 @@ def test_contraction_diagonal(tag):
         tensor(K21[:, 0::2] - 1j * K21[:, 1::2]),
         tensor(g["p__K22_raw"]),
         float(g["gamma"]),
-        margin=0.0,
         offset=0.002,
     )
     A = got.lam.numpy()
@@ -73,7 +72,7 @@ def test_contraction_diagonal(tag):
 
 def test_contraction():
     g = golden("l2_bounded_cell")
-    got = contraction(tensor(g["p__K_raw"]), 6, float(g["gamma"]), margin=0.0, offset=float(g["contraction_eps"]))
+    got = contraction(tensor(g["p__K_raw"]), 6, float(g["gamma"]), offset=float(g["contraction_eps"]))
     S = g["p__S"]
     np.testing.assert_allclose(np.linalg.solve(S, got.A.numpy() @ S), g["A"], atol=1e-12)
     np.testing.assert_allclose(np.linalg.solve(S, got.B.numpy()), g["B"], atol=1e-12)
@@ -112,7 +111,7 @@ def test_l2ru(tag):
     L = np.linalg.cholesky(-V)
     turned = Q @ CR.T @ np.linalg.inv(np.linalg.solve(L, H12.T))  # our square root of -R is CR times a rotation
     args = (X11 / gamma, X21, X22, C / gamma, D, turned, alpha, log_eps)
-    got = l2ru(*(tensor(x) for x in args), gamma, margin=0.0)
+    got = l2ru(*(tensor(x) for x in args), gamma)
     np.testing.assert_allclose(np.linalg.solve(CH.T, got.A.numpy() @ CH.T), A, atol=1e-10)
     np.testing.assert_allclose(np.linalg.solve(CH.T, got.B.numpy()) / gamma * gamma, B, atol=1e-10)
     np.testing.assert_allclose(got.C.numpy() @ CH.T, C, atol=1e-10)
