@@ -20,7 +20,7 @@ ALLOWED = {
     "analysis": {"systems", "data", "certificates"},
     "scan": set(),
     "parametrizations": {"systems", "scan"},
-    "cells": {"parametrizations", "scan", "systems"},
+    "cells": {"parametrizations", "scan", "systems", "certificates"},  # inverse maps start from a storage function
     "networks": {"cells", "parametrizations", "scan", "systems"},
     "identification": {"networks", "cells", "parametrizations", "scan", "systems", "certificates", "data", "analysis"},
     "report": {"analysis", "certificates", "data", "systems", "identification"},

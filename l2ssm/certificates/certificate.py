@@ -137,6 +137,11 @@ class Certificate:
         return printout(self)
 
 
+def model_digest(system: object) -> str | None:
+    """The digest of a fitted model: of everything in its file, not of its network alone; None for a bare system."""
+    return getattr(system, "digest", None) if hasattr(system, "network") else None
+
+
 def chain_of(system: object) -> Interconnection:
     """The chain a system is certified as: itself, a one-layer chain, or the `network` of a model.
 

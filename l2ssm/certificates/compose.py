@@ -12,7 +12,7 @@ import flint
 import numpy as np
 
 from l2ssm.certificates import cauchy, lmi, riccati
-from l2ssm.certificates.certificate import Certificate, Claim, LowerBound, chain_of
+from l2ssm.certificates.certificate import Certificate, Claim, LowerBound, chain_of, model_digest
 from l2ssm.certificates.falsify import lower_bound
 from l2ssm.certificates.rigorous import Ball, ball_arithmetic, exact, gram
 from l2ssm.certificates.scaling import original_size, unit_size
@@ -68,7 +68,8 @@ def certify(
         gamma: the bound to prove; the smallest one found if None.
         lower: whether to search for a bad input too.
         eps: relative slack above the H-infinity norm of a linear layer; None chooses.
-        model_sha256: SHA-256 (hex) of the model file the numbers come from, kept in the certificate.
+        model_sha256: SHA-256 (hex) of the model file the numbers come from, kept in the certificate; by default the
+            digest of `system` where that is a fitted model.
 
     Raises:
         NotCertifiableError: a layer has no finite gain; it is named.
@@ -86,6 +87,8 @@ def certify(
         raise CertificateError(f"gamma = {gamma!r} is not proved; the smallest gain proved is {smallest!r}")
     bound = smallest if gamma is None else float(gamma)
     evidence = _evidence(network, kind, bound) if lower else None
+    if model_sha256 is None:
+        model_sha256 = model_digest(system)
     return verify(Certificate(kind, bound, network, "product", claims, evidence, model_sha256, _versions()))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from l2ssm.certificates import rigorous
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
-from l2ssm.certificates.certificate import Certificate, Claim, chain_of
+from l2ssm.certificates.certificate import Certificate, Claim, chain_of, model_digest
 from l2ssm.certificates.rigorous import Ball, embed, exact
 from l2ssm.errors import CertificateError, MalformedCertificateError
 from l2ssm.systems.activations import ACTIVATIONS
@@ -185,9 +185,11 @@ def _check_model(certificate: Certificate, model: Any) -> None:
     """The certificate is about this system, and about this model file; CertificateError otherwise."""
     if isinstance(model, (str, Path)):
         model = importlib.import_module("l2ssm.identification.model").load(model)
-        if certificate.model_sha256 is not None and certificate.model_sha256 != model.digest:
-            about = certificate.model_sha256[:12]
-            raise CertificateError(f"the certificate is about the model file {about}..., not {model.digest[:12]}...")
+    found = model_digest(model)
+    if certificate.model_sha256 is not None and found is not None and certificate.model_sha256 != found:
+        raise CertificateError(
+            f"the certificate is about the model file {certificate.model_sha256[:12]}..., not {found[:12]}..."
+        )
     digest = chain_of(model).digest
     if digest != certificate.digest:
         raise CertificateError(

@@ -1,0 +1,171 @@
+"""The command line from a data file to a verified certificate, and its errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from typer.testing import CliRunner
+
+from l2ssm.cli.app import app
+
+FEW = ["--steps", "20", "--layers", "1", "--d-model", "4", "--n-x", "3"]
+
+
+def run(*arguments: object):
+    """One command in this process."""
+    return CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+
+
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory) -> Path:
+    rng = np.random.default_rng(0)
+    u = np.repeat(rng.normal(size=40), 5)
+    y = np.zeros(200)
+    for k in range(199):
+        y[k + 1] = 0.8 * y[k] + 0.2 * np.tanh(u[k])
+    path = tmp_path_factory.mktemp("data") / "rig.csv"
+    rows = "".join(f"{0.1 * k:.1f},{a:.9f},{b:.9f}\n" for k, (a, b) in enumerate(zip(u, y, strict=True)))
+    path.write_text("t,u,h\n" + rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(csv, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    assert run("fit", csv, "-u", "u", "-y", "h", "--time", "t", "--gamma", 2, "-o", folder, *FEW).exit_code == 0
+    assert run("certify", folder / "model.l2ssm").exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def copy(fitted, tmp_path) -> Path:
+    """The fitted folder, to spoil."""
+    for name in ("model.l2ssm", "cert.json", "run.json"):
+        (tmp_path / name).write_bytes((fitted / name).read_bytes())
+    return tmp_path
+
+
+def test_from_file_to_report(csv, fitted, tmp_path):
+    shown = run("eval", fitted / "model.l2ssm", csv)
+    assert shown.exit_code == 0
+    assert "free run" in shown.output
+    picture = tmp_path / "bode.png"
+    assert "H-infinity norm in" in run("bode", fitted / "model.l2ssm", "-o", picture, "--hz").output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run("report", fitted).exit_code == 0
+    facts = json.loads((fitted / "report.json").read_text())
+    assert facts["command"].startswith("l2ssm ")
+
+
+def test_columns_of_another_name_can_be_given_to_eval(csv, fitted, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text(csv.read_text().replace("t,u,h", "time,pump,level"))
+    same = run("eval", fitted / "model.l2ssm", csv).output
+    assert run("eval", fitted / "model.l2ssm", other, "-u", "pump", "-y", "level").output == same
+
+
+def test_verify_proves_and_says_about_what(copy):
+    proved = run("verify", copy / "cert.json")
+    assert proved.exit_code == 0
+    assert "model.l2ssm" in proved.output
+    (copy / "model.l2ssm").unlink()
+    alone = run("verify", copy / "cert.json")
+    assert alone.exit_code == 0
+    assert "no model was compared" in alone.output
+
+
+def test_verify_refutes_after_any_change_of_the_certificate(copy):
+    """Every number in the file in turn: exit code 2, or 3 where the text is no longer a certificate."""
+    path = copy / "cert.json"
+    text = path.read_text()
+    digits = [i for i, c in enumerate(text) if c.isdigit()]
+    for position in np.random.default_rng(0).choice(digits, size=40, replace=False):
+        changed = str((int(text[position]) + 1) % 10)
+        path.write_text(text[:position] + changed + text[position + 1 :])
+        assert run("verify", path).exit_code in (2, 3), text[position - 40 : position + 10]
+    path.write_text(text.replace('"gamma"', '"gama"', 1))
+    assert run("verify", path).exit_code in (2, 3)
+    path.write_text(text[: len(text) // 2])
+    assert run("verify", path).exit_code == 3
+    assert run("verify", copy / "absent.json").exit_code == 3
+
+
+def test_verify_refutes_after_one_weight_changed(copy):
+    """One weight of any array in the model file, by its last bit: exit code 2."""
+    path = copy / "model.l2ssm"
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    for name in tensors:
+        spoiled = {k: v.copy() for k, v in tensors.items()}
+        flat = spoiled[name].reshape(-1)
+        flat[-1] = np.nextafter(flat[-1], np.inf)
+        save_file(spoiled, path, metadata)
+        shown = run("verify", copy / "cert.json")
+        assert shown.exit_code == 2, name
+    tensors[name].reshape(-1)[0] = np.nan
+    save_file(tensors, path, metadata)
+    assert run("verify", copy / "cert.json").exit_code == 2
+
+
+def test_verify_without_torch_and_cvxpy(fitted):
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('torch', 'cvxpy', 'matplotlib', 'sklearn', 'numba'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        f"sys.argv = ['l2ssm', 'verify', {str(fitted / 'cert.json')!r}]\n"
+        "from l2ssm.cli import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "PROVED" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-u", "pump", "-y", "h", "--dt", "1"], "pump"),
+        (["-u", "u", "-y", "h"], "dt"),
+        (["-u", "u"], "name the columns"),
+        (["-u", "u", "-y", "h", "--time", "t", "--gamma", "-1"], "gamma is -1.0"),
+        (["-u", "u", "-y", "h", "--time", "t", "--cell", "gru"], "unknown cell 'gru'"),
+        (["-u", "u", "-y", "h", "--time", "t", "--benchmark", "emps"], "not both"),
+    ],
+)
+def test_errors_are_one_line(csv, tmp_path, arguments, message):
+    shown = run("fit", csv, "-o", tmp_path / "out", *arguments)
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: ")
+    assert message in shown.stderr
+    assert len(shown.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out" / "model.l2ssm").exists()
+
+
+def test_no_data_no_model(tmp_path):
+    assert "no data" in run("fit", "-o", tmp_path).stderr
+    assert "there is no model file" in run("certify", tmp_path / "m.l2ssm").stderr
+    assert "there is no model file" in run("report", tmp_path).stderr
+    assert run("fit", "absent.csv", "-u", "u", "-y", "y", "-o", tmp_path).exit_code == 1
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    shown = run("--debug", "certify", tmp_path / "m.l2ssm")
+    assert type(shown.exception).__name__ == "ModelFileError"
+    run("certify", tmp_path / "m.l2ssm")  # the flag does not stay
+
+
+def test_doctor():
+    shown = run("doctor")
+    assert shown.exit_code == 0, shown.output
+    assert "CLARABEL" in shown.output
+    assert "self-test passed" in shown.output
