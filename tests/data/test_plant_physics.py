@@ -11,6 +11,7 @@ from scipy.signal import cheby1, cheby2, freqs
 from scipy.special import ellipk
 
 from l2ssm.data.plants import CSTR, Duffing, Pendulum, ThreeTanks, VanDerPol, WienerHammerstein
+from l2ssm.data.plants.integration import integrate_held
 from l2ssm.errors import OptionError, SolverError
 
 
@@ -186,9 +187,34 @@ class TestVanDerPol:
         assert np.linalg.eigvals(VanDerPol().linearize(1.5)[0]).real.max() < 0
 
 
-def test_a_run_that_explodes_is_reported_with_its_sample():
+EXPLOSIONS = {
+    "escape in finite time": lambda x, u: [x[0] ** 2],
+    "infinite rate": lambda x, u: [math.inf],
+    "rate becomes NaN": lambda x, u: [math.nan if x[0] > 2 else 5 * x[0]],
+    "overflow": lambda x, u: [math.exp(1000 * x[0])],
+    "division by zero": lambda x, u: [1 / 0],
+    "too fast to follow": lambda x, u: [1e9 * math.cos(1e9 * x[0])],
+}
+
+
+@pytest.mark.parametrize("rates", EXPLOSIONS.values(), ids=EXPLOSIONS)
+def test_a_run_that_explodes_is_reported_with_its_sample(rates):
+    with pytest.raises(SolverError, match=r"integration failed at sample 0 \(t=0 s\): state \[1.0\], input \[0.5\]"):
+        integrate_held(rates, np.array([1.0]), np.full((3, 1), 0.5), 2.0)
+
+
+def test_explosion_of_a_plant():
     with pytest.raises(SolverError, match="integration failed at sample 0"):
-        VanDerPol(mu=1e3).simulate([1e200, 0.0], x0=[1e60, 1e60])
+        Duffing().simulate([1e100, 0.0], x0=[1e120, 0.0])
+
+
+@pytest.mark.parametrize("error", [KeyError("typo"), KeyboardInterrupt()])
+def test_other_errors_of_a_right_hand_side_are_passed_on(error):
+    def rates(x, u):
+        raise error
+
+    with pytest.raises(type(error)):
+        integrate_held(rates, np.array([1.0]), np.zeros((3, 1)), 1.0)
 
 
 def test_ode_is_in_the_argument_order_of_solve_ivp():

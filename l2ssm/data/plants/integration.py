@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -35,21 +36,25 @@ def integrate_held(rates: Rates, x0: FloatArray, u: FloatArray, dt: float) -> Fl
     states = np.empty((u.shape[0] + 1, x0.size))
     states[0] = x0
     held: list[float] = []
+    raised: list[BaseException] = []
 
-    def slope(_t: float, x: FloatArray) -> Sequence[float]:
-        return rates(x.tolist(), held)
+    def slope(_t: float, x: FloatArray) -> list[float]:
+        """The rates as a list; scipy does not pass on what a right-hand side raises, so it is kept and NaN stops it."""
+        try:
+            return list(rates(x.tolist(), held))
+        except BaseException as error:  # also a KeyboardInterrupt: raised again below
+            raised.append(error)
+            return [math.nan] * x0.size
 
     solver = ode(slope).set_integrator("dop853", rtol=RTOL, atol=ATOL, first_step=dt, nsteps=MOST_STEPS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the integrator: `successful` and the check for finite states say it
         for k, inputs in enumerate(u.tolist()):
             held[:] = inputs
-            try:
-                states[k + 1] = solver.set_initial_value(states[k], 0.0).integrate(dt)
-                done = solver.successful() and bool(np.isfinite(states[k + 1]).all())
-            except OverflowError:
-                done = False
-            if not done:
+            states[k + 1] = solver.set_initial_value(states[k], 0.0).integrate(dt)
+            if raised and not isinstance(raised[0], ArithmeticError):
+                raise raised[0]
+            if raised or not (solver.successful() and np.isfinite(states[k + 1]).all()):
                 raise SolverError(
                     f"integration failed at sample {k} (t={k * dt:g} s): state {states[k].tolist()}, input {inputs}"
                 )
