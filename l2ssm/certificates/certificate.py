@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2ssm.errors import MalformedCertificateError, NotCertifiableError
+from l2ssm.files import write_atomically
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Dynamic
 from l2ssm.systems.state_space import StateSpace
@@ -107,16 +106,7 @@ class Certificate:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON file, or nothing."""
-        target = Path(path)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
-                file.write(self.to_json())
-            os.chmod(name, 0o644)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_atomically(path, self.to_json().encode("ascii"))
 
     @classmethod
     def load(cls, path: str | Path) -> Certificate:

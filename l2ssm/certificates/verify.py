@@ -6,7 +6,6 @@ gain rests on one theorem, an entry of `CHECKERS`: a checker returns or raises, 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -184,7 +183,9 @@ def _fresh(certificate: Certificate) -> Certificate:
 def _check_model(certificate: Certificate, model: Any) -> None:
     """The certificate is about this system, and about this model file; CertificateError otherwise."""
     if isinstance(model, (str, Path)):
-        model = importlib.import_module("l2ssm.identification.model").load(model)
+        from l2ssm.identification.model import load
+
+        model = load(model)
     found = model_digest(model)
     if certificate.model_sha256 is not None and found is not None and certificate.model_sha256 != found:
         raise CertificateError(

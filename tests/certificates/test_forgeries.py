@@ -1,8 +1,22 @@
 """Forged certificates: none is accepted, whoever recomputes which digest.
 
-Mutants of the trusted base that were tried by hand, each of which makes a test of this directory fail (one at a time):
+Mutants of the trusted base that were tried by hand, one at a time; each makes a test of this directory fail:
 
-MUTANTS_PLACEHOLDER
+verify        1 product above gamma allowed, 2 gains of any sign, 3 last gain instead of the product, 4 no Schur test,
+              5 delta of any sign, 6 P not symmetric, 7 P of any sign, 8 gain^2 twice as large, 9 contractive norm not
+              bounded, 10 slopes below zero ignored, 11 slopes above one ignored, 12 c s^2 - 1 ignored, 13 W2 not
+              bounded, 14 Lipschitz constant of the activation ignored, 15 residual without its 1, 16 any number of
+              claims, 17 lower bound above gamma, 18 another system, 19 another model file, 20 objects in memory not
+              brought to the form of the file, 21 extra witness arrays
+bounded_real  22 Q2 B not halved, 23 Y'Y forgotten, 24 C*D forgotten in H, 25 E transposed instead of adjoint, 26 C2
+              likewise, 27 kernel of Q1 in Q2, 28 Pd without its denominator, 29 sign of P
+rigorous      30 Gershgorin without absolute values, 31 midpoints instead of balls, 32 poles on the circle allowed,
+              33 rounding to nearest, 34 negative norms, 35 non-finite floats embedded, 36 no conjugation
+document      37 SHA-256 of the content not compared, 38 text not compared with what writing gives
+certificate   39 `verified` can be set by the caller
+
+Without effect on what is accepted, because another guard holds (they give the better message): the separate checks of
+the system's digest, schema number, kind, array size and finiteness in `document`, implied by 38 or `rigorous.embed`.
 """
 
 from __future__ import annotations
