@@ -104,7 +104,8 @@ class L2RU(DenseCell):
         n_x = state_count(n_x, max(math.ceil(size / 2) for size in (G.n_x, G.n_u, G.n_y)), G)
         zeros = torch.zeros(n_x, dtype=torch.float64)
         cell = cls(G.n_u, n_x, G.n_y, initial_poles=(zeros, zeros), gamma=gamma).double()
-        cell.start_at(_padded(_large_input(contraction_of(G, gamma), G.n_x), G, 2 * n_x))
+        K = contraction_of(G.transposed, gamma).T  # the largest storage: a B near 0 costs digits
+        cell.start_at(_padded(_large_input(K, G.n_x), G, 2 * n_x))
         return cell
 
 
@@ -122,7 +123,7 @@ def _initial_contraction(lam: NDArray[np.complex128], noise: Array, through: flo
 
 
 def _large_input(K: Array, n: int) -> Array:
-    """K in units of the state in which B is as large as the margin of the LMI allows: a B near 0 costs digits."""
+    """K in units of the state in which B is as large as the margin of the LMI allows."""
 
     def margin(K: Array) -> float:
         return float(np.linalg.eigvalsh(np.eye(K.shape[1]) - K.T @ K)[0])
