@@ -48,7 +48,7 @@ def read_delimited(path: Path, delimiter: str | None, decimal: str | None, heade
         rows = _fields(lines, separator)
     except DataError as error:
         raise DataError(f"{path}, {error}") from None
-    mark = decimal or _decimal_mark(rows[-SAMPLE:], separator)
+    mark = decimal or _decimal_mark(rows[-SAMPLE:])
     names, rows = _named(rows, comments, separator, header)
     return _columns(path, names, rows, mark)
 
@@ -107,11 +107,11 @@ def _separator(lines: list[tuple[int, str]], decimal: str | None) -> str:
     return " " if len(lines[-1][1].split()) > 1 else ","
 
 
-def _decimal_mark(rows: list[Line], separator: str) -> str:
+def _decimal_mark(rows: list[Line]) -> str:
     fields = [field for row in rows for field in row.fields]
     with_comma = sum("," in field and NUMBER.fullmatch(field) is not None for field in fields)
     with_point = sum("." in field and NUMBER.fullmatch(field) is not None for field in fields)
-    return "," if separator != "," and with_comma > with_point else "."
+    return "," if with_comma > with_point else "."
 
 
 def _is_value(field: str) -> bool:

@@ -39,6 +39,11 @@ DIALECTS = {
     "trailing semicolon": PLAIN.replace(",", ";").replace("\n", ";\n"),
     "quoted names": '"t","u","h"\n' + PLAIN.split("\n", 1)[1],
     "quoted numbers": PLAIN.replace(",", '","').replace("\n", '"\n"').rstrip('"').join(['"', ""]),
+    "quoted decimal commas": PLAIN.replace(",", '";"')
+    .replace(".", ",")
+    .replace("\n", '"\n"')[:-1]
+    .replace('";"', '","')
+    .join(['"', ""]),
     "windows lines": PLAIN.replace("\n", "\r\n"),
     "old mac lines": PLAIN.replace("\n", "\r"),
     "blank lines": PLAIN.replace("\n", "\n\n"),
@@ -147,6 +152,21 @@ def test_changing_offsets_and_times_of_day(write):
 def test_names_with_spaces_and_single_columns(text, write):
     key = 0 if text[0] == "1" else "pump voltage"
     assert read(write(text), inputs=key, outputs=None, dt=1.0)[0].u[:, 0].tolist() == [1, 2, 3]
+
+
+def test_a_jittering_clock_gives_its_round_sampling_time(write):
+    rows = "".join(f"{0.1 * k + 2e-6 * (k % 3)!r},{k},{k * k}\n" for k in range(30))
+    assert read(write("t,u,h\n" + rows), inputs="u", outputs="h", time="t").dt == 0.1
+
+
+def test_measured_emps_by_its_clock():
+    try:
+        path = benchmarks.find_file("emps/DATA_EMPS.mat")
+    except MissingDataError as error:
+        pytest.skip(str(error))
+    data = read(path, inputs="vir", outputs="qm", time="t")
+    assert data.dt == 1e-3
+    np.testing.assert_array_equal(data[0].y, benchmarks.benchmark("emps").train[0].y)
 
 
 def test_instants_keep_their_origin_and_printed_digits_are_forgiven(write):
