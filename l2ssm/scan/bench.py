@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +28,8 @@ from l2ssm.scan.selection import BACKENDS
 BARE = "bare products"
 HIDDEN = 64  # of the recurrent layers, whatever the case
 LONGEST_LOOP = 2**16  # samples
+SLOW = 8.0  # seconds; who takes longer runs once
+MOST_COPIED = 2**37 + 1  # bytes
 MOST_STATES = 2**25  # complex numbers that a contestant may be asked to hold, several times over
 
 
@@ -54,6 +57,7 @@ class Contestant(NamedTuple):
     build: Callable[[Case], tuple[Callable[[Tensor], Tensor], list[Tensor]]]
     sequential: bool = False  # one Python or library call a sample
     holds_states: bool = False
+    copies_states: bool = False  # all of them in every step of backward
 
 
 def contestants(backends: Iterable[str] | None = None, peers: bool = True) -> dict[str, Contestant]:
@@ -74,7 +78,7 @@ def contestants(backends: Iterable[str] | None = None, peers: bool = True) -> di
         found["torch GRU"] = Contestant(_recurrent(nn.GRU), sequential=True)
     if peers and find_spec("neural_ssm") is not None:
         for mode in ("scan", "conv", "loop"):
-            found[f"neural-ssm {mode}"] = Contestant(_neural_ssm(mode), mode == "loop", holds_states=True)
+            found[f"neural-ssm {mode}"] = Contestant(_neural_ssm(mode), mode == "loop", True, mode == "loop")
     return found
 
 
@@ -148,9 +152,13 @@ def _case(case: Case, chosen: dict[str, Contestant], threads: int, repeats: int,
     ready = {name: prepare(case, chosen[name]) for name in chosen if skipped[name] is None}
     rounds = {}
     for name, (forward, both) in ready.items():
-        forward()
-        both()  # compiles, allocates, warms the caches
-        rounds[name] = max(1, min(repeats, int(8.0 / both())))
+        seconds = both()  # compiles, allocates, warms the caches
+        if seconds > SLOW:
+            times[name].append((0, forward(), seconds))
+            rounds[name] = 0
+        else:
+            forward()
+            rounds[name] = max(1, min(repeats, int(SLOW / both())))
     for k in range(repeats):
         for name, (forward, both) in ready.items():
             if k < rounds[name]:
@@ -177,6 +185,8 @@ def _too_much(case: Case, contestant: Contestant) -> str | None:
         return f"not run: {case.time} calls"
     if contestant.holds_states and case.batch * case.time * case.n_x > MOST_STATES:
         return "not run: holds all states"
+    if contestant.copies_states and 8 * case.batch * case.time**2 * case.n_x > MOST_COPIED:
+        return "not run: quadratic in time"
     return None
 
 
@@ -217,17 +227,24 @@ def peak_memory(case: Case, name: str, threads: int) -> int:
 
 
 def peak_here(shape: Sequence[int], name: str, threads: int) -> int:
-    """`peak_memory`, in this process; true only where nothing larger ran in it before (Linux and macOS)."""
-    import resource
-
+    """`peak_memory`, in this process; true only where nothing larger ran in it before."""
     torch.set_num_threads(threads)
     contestant = contestants()[name]
     prepare(Case(*shape)._replace(batch=1, time=min(shape[1], 32)), contestant)[1]()  # libraries and code are loaded
     both = prepare(Case(*shape), contestant)[1]
-    unit = 1 if sys.platform == "darwin" else 1024
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_peak()
     both()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
+    return resident_peak() - before
+
+
+def resident_peak() -> int:
+    """The largest resident size of this process so far, in bytes (Linux and macOS)."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count the parent's size too, from before this program was loaded
+        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _system(case: Case) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A million samples with |lam| = 1 - 1e-7: every backend against the loop, and the compiled one against a closed form."""
+"""A million samples with |lam| = 1 - 1e-7: every backend against the loop, the compiled one against a closed form."""
 
 from __future__ import annotations
 
