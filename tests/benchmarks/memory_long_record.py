@@ -40,9 +40,8 @@ def main(samples: int = 2**20, backend: str = "auto") -> None:
     seconds = time.perf_counter() - start
     print(f"backend {select_backend(u).name if backend == 'auto' else backend}, {torch.get_num_threads()} threads")
     print(f"data {2 * u.numel() * 4 / 2**20:.0f} MB, resident before {before / 2**20:.0f} MB")
-    print(
-        f"one training step of {samples} samples: {seconds:.2f} s, {(resident_peak() - before) / 2**20:.0f} MB above the data"
-    )
+    added = (resident_peak() - before) / 2**20
+    print(f"one training step of {samples} samples: {seconds:.2f} s, {added:.0f} MB above the data")
 
 
 if __name__ == "__main__":
