@@ -11,7 +11,7 @@ from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in
 from l2ssm.cells.bounded_start import free_parameters
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.cells.linear_start import assert_gain_below, modes_of_any, state_count
-from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal
+from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal, smooth_preimage, supply_gain
 from l2ssm.parametrizations.lti import LTI
 from l2ssm.parametrizations.spectral import ROUNDING
 from l2ssm.systems.state_space import StateSpace
@@ -43,7 +43,7 @@ class Bounded(DiagonalCell):
         gamma: float = 1.0,
         learn_gamma: bool = False,
         through: float = 0.7,
-        smooth: bool = False,
+        smooth: bool = True,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_u, n_x, n_y)
@@ -62,17 +62,20 @@ class Bounded(DiagonalCell):
         """The prescribed gain."""
         return self.gain.value
 
-    def system(self) -> LTI:
-        """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
+    def free(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """(nu, theta, B, C, C2, D, log_pd) in float64 and complex128."""
         B, C, C2 = (complex_double(v) for v in (self.B_ri, self.C_ri, self.C2_ri))
         nu, theta, D, log_pd = (v.double() for v in (self.nu, self.theta, self.D, self.log_pd))
+        return nu, theta, B, C, C2, D, log_pd
+
+    def system(self) -> LTI:
+        """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
         dtype = self.D.dtype
-        lti = bounded_diagonal(nu, theta, B, C, C2, D, log_pd, self.gain(), smooth=self.smooth, precision=dtype)
-        return in_dtype(lti, dtype)
+        return in_dtype(bounded_diagonal(*self.free(), self.gain(), smooth=self.smooth, precision=dtype), dtype)
 
     @classmethod
     @torch.no_grad()
-    def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None) -> Bounded:
+    def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None, smooth: bool = True) -> Bounded:
         """A float64 cell that is G, exactly up to rounding; any system of gain below gamma with diagonalisable A.
 
         Args:
@@ -80,6 +83,7 @@ class Bounded(DiagonalCell):
             gamma: prescribed gain.
             n_x: complex states, default one a real pole and one a conjugate pair; modes with a small input and no
                 output yet fill the rest.
+            smooth: as in the constructor.
 
         Raises:
             RealizationError: the gain is not below gamma or too near, A has no basis of eigenvectors, a pole is nearer
@@ -90,9 +94,14 @@ class Bounded(DiagonalCell):
         n_x = state_count(n_x, modes.lam.size, G)
         start = free_parameters(modes, gamma * (1 - ROUNDING[torch.float64]), n_x)
         poles = (torch.tensor(start.nu), torch.tensor(start.theta))
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=poles, gamma=gamma).double()
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=poles, gamma=gamma, smooth=smooth).double()
         for name in ("nu", "theta", "log_pd", "D"):
             getattr(cell, name).copy_(torch.tensor(getattr(start, name)))
         for name in ("B", "C", "C2"):
             getattr(cell, f"{name}_ri").copy_(real_pair(getattr(start, name)))
+        if smooth:
+            largest = supply_gain(*cell.free(), precision=torch.float64)[1]
+            t = smooth_preimage(float(largest))
+            for parameter in (cell.C_ri if G.n_y < G.n_u else cell.B_ri, cell.D):
+                parameter.mul_(t)
         return cell

@@ -11,6 +11,8 @@ the model. Only the last product, B and D times the scale, is rounded afterwards
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -56,6 +58,30 @@ def radial(largest: Tensor, smooth: bool) -> Tensor:
     return 1 / torch.sqrt(torch.clamp(largest, min=1.0))
 
 
+def smooth_preimage(largest: float) -> float:
+    """t with t f(t^2 largest) = 1 for the smooth f, largest < 1: what B and D are multiplied by to come back unscaled.
+
+    >>> t = smooth_preimage(0.998)
+    >>> round(t * float(radial(torch.tensor(t * t * 0.998, dtype=torch.float64), smooth=True)), 12)
+    1.0
+    """
+    return float(-math.expm1(SHARPNESS * math.log(max(largest, 1e-30)))) ** (-1 / (2 * SHARPNESS))
+
+
+def supply_gain(
+    nu: Tensor, theta: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, log_pd: Tensor, precision: torch.dtype
+) -> tuple[LTI, Tensor]:
+    """(the system before it is scaled, lambda_max(T)); arguments as in `bounded_diagonal`."""
+    lam = representable(poles(nu, theta), precision)
+    s = torch.sqrt(1 - (lam.real**2 + lam.imag**2))
+    Bs, Cs, D = (representable(v, precision) for v in (s[:, None] * B, C * s, D))
+    B, C = Bs / s[:, None], Cs / s
+    pd = torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
+    dual = D.shape[0] < D.shape[1]
+    T = supply_bound(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else supply_bound(lam, s, B, C, C2, D, pd)
+    return LTI(lam, Bs, Cs, D), torch.linalg.eigvalsh(0.5 * (T + T.mT))[-1]
+
+
 def bounded_diagonal(
     nu: Tensor,
     theta: Tensor,
@@ -66,7 +92,7 @@ def bounded_diagonal(
     log_pd: Tensor,
     gamma: Tensor | float,
     *,
-    smooth: bool = False,
+    smooth: bool = True,
     precision: torch.dtype = torch.float64,
 ) -> LTI:
     """The system with ||G||_inf <= gamma that the free parameters stand for; all float64 / complex128.
@@ -81,18 +107,11 @@ def bounded_diagonal(
         D: (n_y, n_u) real.
         log_pd: (n,) log of the diagonal part of the storage function; clamped to [1e-8, 1e3].
         gamma: > 0, prescribed gain.
-        smooth: whether the scale is a smooth function of lambda_max(T); the map then is no identity on its range.
+        smooth: whether the scale is a smooth function of lambda_max(T), never 1, or 1 up to gamma; the same systems.
         precision: float32 or float64, the numbers that the result will be rounded to.
     """
-    lam = representable(poles(nu, theta), precision)
-    s = torch.sqrt(1 - (lam.real**2 + lam.imag**2))
-    Bs, Cs, D = (representable(v, precision) for v in (s[:, None] * B, C * s, D))
-    B, C = Bs / s[:, None], Cs / s
-    pd = torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
-    dual = D.shape[0] < D.shape[1]
-    T = supply_bound(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else supply_bound(lam, s, B, C, C2, D, pd)
-    f = radial(torch.linalg.eigvalsh(0.5 * (T + T.mT))[-1], smooth)
-    scale = gamma * (1 - ROUNDING[precision]) * f
-    if dual:  # scale the output side: the dual's input
-        return LTI(lam, Bs, scale * Cs, scale * D)
-    return LTI(lam, scale * Bs, Cs, scale * D)
+    (lam, B, C, D), largest = supply_gain(nu, theta, B, C, C2, D, log_pd, precision)
+    scale = gamma * (1 - ROUNDING[precision]) * radial(largest, smooth)
+    if D.shape[0] < D.shape[1]:  # the dual's input is the output side
+        return LTI(lam, B, scale * C, scale * D)
+    return LTI(lam, scale * B, C, scale * D)

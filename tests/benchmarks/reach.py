@@ -1,6 +1,6 @@
 """How near each bounded parametrization comes to systems of gain 0.999 gamma: fits of the frequency response.
 
-    python tests/benchmarks/reach.py [--targets 3] [--starts 2] [--adam 400] [--lbfgs 150] [--cells bounded,l2ru]
+    python tests/benchmarks/reach.py [--targets 3] [--starts 2] [--adam 900] [--lbfgs 100] [--cells bounded,l2ru]
 
 Every cell starts from its own initial parameters at the same random poles; the error is the relative Frobenius error of
 the response on a grid with the target's resonances, of the better start; the table shows the median over the targets.
@@ -103,8 +103,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=3)
     parser.add_argument("--starts", type=int, default=2)
-    parser.add_argument("--adam", type=int, default=400)
-    parser.add_argument("--lbfgs", type=int, default=150)
+    parser.add_argument("--adam", type=int, default=900)
+    parser.add_argument("--lbfgs", type=int, default=100)
     parser.add_argument("--classes", default=",".join(CLASSES))
     parser.add_argument("--cells", default=",".join(BOUNDED_CELLS))
     parser.add_argument("--out")

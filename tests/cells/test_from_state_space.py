@@ -58,8 +58,9 @@ def test_bounded_next_to_gamma_with_slow_poles(use):
         B, C = (rng.standard_normal((*shape, 2)) @ [1, 1j] for shape in ((n, m), (p, n)))
         G = StateSpace.from_modes(lam, s[:, None] * B, C * s, rng.standard_normal((p, m)))
         gamma = G.hinf().upper / use
-        H = Bounded.from_state_space(G, gamma).realization()
-        assert distance(G, H) < 1e-6
+        for smooth in (True, False):
+            H = Bounded.from_state_space(G, gamma, smooth=smooth).realization()
+            assert distance(G, H) < 1e-6
 
 
 @pytest.mark.parametrize("cls", [Contraction, L2RUDiagonal])
