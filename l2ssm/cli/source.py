@@ -26,7 +26,7 @@ class Source:
         inputs, outputs: columns or variables.
         time, dt, time_axis: see `l2ssm.read`.
         benchmark: a name of `BENCHMARKS`.
-        plant, seed: a name of `PLANTS` and the seed of its experiment.
+        plant, seed, samples: a name of `PLANTS`, the seed of its experiment, samples of a record.
     """
 
     path: str = ""
@@ -38,6 +38,7 @@ class Source:
     benchmark: str | None = None
     plant: str | None = None
     seed: int = 0
+    samples: int | None = None
 
     def dataset(self, part: str, model: Model | None = None) -> Dataset:
         """The records; `part` ("train" or "test") matters where the source has an official split.
@@ -58,7 +59,7 @@ class Source:
         if self.plant:
             from l2ssm.data.plants import PLANTS
 
-            return Dataset([PLANTS[self.plant]().experiment(seed=self.seed)[part]])
+            return Dataset([PLANTS[self.plant]().experiment(seed=self.seed, samples=self.samples)[part]])
         if not self.path:
             raise OptionError("no data: give a file with -u and -y, or --benchmark NAME")
         inputs = self.inputs or (model.input_names if model is not None else ())

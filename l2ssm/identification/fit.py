@@ -15,7 +15,7 @@ from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.initial import InitialState, features
-from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize
+from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.windows import Scored, hold_out, random_windows, standardise, whole_records
 from l2ssm.networks.deep import DeepSSM
@@ -111,17 +111,18 @@ def fit(
     else:
         checked = standardise(valid, scaling)
     trainee = Trainee(deep, _feature_count(fitted[0], rule))
-    outcome = minimize(
-        trainee,
-        random_windows(fitted, rule, window=window, batch=batch, seed=seed),
-        whole_records(checked, rule),
-        steps=steps,
-        learning_rate=learning_rate,
-        validate_every=validate_every,
-        patience=patience,
-        minutes=minutes,
-        progress=progress,
-    )
+    with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
+        outcome = minimize(
+            trainee,
+            random_windows(fitted, rule, window=window, batch=batch, seed=seed),
+            whole_records(checked, rule),
+            steps=steps,
+            learning_rate=learning_rate,
+            validate_every=validate_every,
+            patience=patience,
+            minutes=minutes,
+            progress=progress,
+        )
     info = options | {
         "steps": steps,
         "window": window,

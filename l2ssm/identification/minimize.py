@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +19,7 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
+WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,20 @@ def minimize(
             f"lower learning_rate (now {learning_rate}) or look at the data"
         )
     return outcome
+
+
+@contextmanager
+def threads_for(work: float) -> Iterator[None]:
+    """One torch thread inside the block where a step has less than WORK_WORTH_THREADS multiply-adds; then as before.
+
+    On small tensors a second thread does little but wait for the first, and waits by spinning.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if work < WORK_WORTH_THREADS else threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.no_grad()

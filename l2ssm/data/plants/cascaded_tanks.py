@@ -115,8 +115,8 @@ class CascadedTanks(Plant):
         return A, B, np.array([[0.0, float(x[1] - self.drop <= self.height)]]), np.zeros((1, 1))
 
     def excitation(self, samples: int, seed: int | SeedSequence | Generator) -> FloatArray:
-        """A slow random-phase multisine (up to 0.0144 Hz as in the benchmark), moved and scaled into 0.4 .. 6.5 V."""
+        """A slow random-phase multisine, up to 0.0144 Hz as in the benchmark; the level is sometimes at 10 V."""
         rng = np.random.default_rng(seed)
-        wave = signals.multisine(max(samples, 128), self.dt, band=(0.0, 0.0144 * 4.0 / self.dt), seed=rng)[:samples]
-        low, high = wave.min(), wave.max()
-        return (0.4 + 6.1 * (wave - low) / (high - low if high > low else 1.0))[:, None]
+        band = (0.0, 0.0144 * 4.0 / self.dt)
+        wave = signals.multisine(max(samples, 128), self.dt, band=band, rms=1.1, mean=3.2, seed=rng)[:samples]
+        return np.maximum(wave, 0.0)[:, None]
