@@ -37,17 +37,24 @@ def supply_bound(lam: Tensor, s: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Te
     ss = s[:, None] * s[None, :]
     K1 = ss / (1 - lam.conj()[:, None] * lam[None, :])
     K2 = ss / (1 - lam[:, None] * lam[None, :])
-    Ce = torch.cat([C, C2])
-    Bs, weight = s[:, None] * B, pd[:, None]
-    PB = weight * Bs + 0.5 * (((Ce.mH @ Ce) * K1) @ Bs)
-    QB = 0.5 * (((Ce.mT @ Ce) * K2) @ Bs)
-    H = lam.conj()[:, None] * (PB + QB.conj()) / s[:, None] + C.mH @ D.to(C.dtype)
+    Ce, Bs, weight = torch.cat([C, C2]), s[:, None] * B, pd[:, None]
+    re, im = Ce.real, Ce.imag  # both Gram matrices Ce* Ce and Ce' Ce from real products
+    rr, ii, ri = re.mT @ re, im.mT @ im, re.mT @ im
+    Q1 = torch.complex(rr + ii, ri - ri.mT) * K1
+    Q2 = (torch.complex(rr - ii, ri + ri.mT) * K2).conj()
+    PB = weight * Bs + 0.5 * (_times_real(Q1 + Q2, Bs.real) + 1j * _times_real(Q1 - Q2, Bs.imag))
+    H = lam.conj()[:, None] * PB / s[:, None] + C.mH @ D.to(C.dtype)
     W = (C2 / pd @ C2.mH).real
     jitter = 1 + 8 * torch.finfo(W.dtype).eps * W.shape[0] * torch.trace(W).detach()
     factor = torch.linalg.cholesky(W + jitter * torch.eye(W.shape[0], dtype=W.dtype, device=W.device))
     Y = torch.cholesky_solve((C2 / pd @ H).real, factor)
     E = H - C2.mH @ Y.to(C2.dtype)
-    return D.mT @ D + (Bs.mH @ PB + Bs.mT @ QB).real + (E.mH @ (E / weight)).real + Y.mT @ Y
+    return D.mT @ D + (Bs.mH @ PB).real + (E.mH @ (E / weight)).real + Y.mT @ Y
+
+
+def _times_real(M: Tensor, x: Tensor) -> Tensor:
+    """M x of a complex M and a real x, with two real products instead of four."""
+    return torch.complex(M.real @ x, M.imag @ x)
 
 
 def radial(largest: Tensor, smooth: bool) -> Tensor:
