@@ -39,7 +39,7 @@ def check(name, seed, dtype):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", BOUNDED_CELLS)
 def test_random_parameters(name, dtype):
-    for seed in range(48):
+    for seed in range(24):
         check(name, seed, dtype)
 
 
