@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from l2ssm.cells import BOUNDED_CELLS
+from l2ssm.cells import BOUNDED_CELLS, Bounded
 from l2ssm.systems.hinf import hinf
+from l2ssm.systems.state_space import StateSpace
 
 SCALES = [0.01, 0.1, 1.0, 3.0, 10.0, 100.0]
 SIZES = [(1, 4, 1), (3, 4, 2), (2, 8, 3), (4, 6, 4)]
@@ -61,3 +63,17 @@ def test_equal_parameters(name, extreme):
     sum(v.abs().square().sum() for v in cell.system()).backward()
     assert all(torch.isfinite(p.grad).all() for p in cell.parameters())
     assert hinf(cell.realization(), rtol=1e-10).upper <= GAMMA
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-5])
+def test_float32_at_the_bound_with_slow_poles(gap):
+    """Rounding such a system afterwards moves its gain by up to 1e-7 / gap; rounding inside the map does not."""
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        lam = (1 - gap * rng.uniform(1, 20, 5)) * np.exp(1j * rng.uniform(0, 0.5, 5))
+        s = np.sqrt(1 - np.abs(lam) ** 2)
+        B, C = (rng.standard_normal((*shape, 2)) @ [1, 1j] for shape in ((5, 2), (2, 5)))
+        G = StateSpace.from_modes(lam, s[:, None] * B, C * s, rng.standard_normal((2, 2)))
+        gamma = G.hinf().upper * (1 + 1e-5)
+        cell = Bounded.from_state_space(G, gamma).float()
+        assert hinf(cell.realization(), rtol=1e-10).upper <= gamma
