@@ -31,6 +31,7 @@ BOUNDED_CELLS: dict[str, Callable[..., Any]] = {  # those that take a prescribed
 __all__ = [
     "BOUNDED_CELLS",
     "CELLS",
+    "L2RU",
     "LRU",
     "Bounded",
     "Cell",
