@@ -1,7 +1,7 @@
 """The LTI scan as a convolution: with the powers of lam (states), or with the impulse response (outputs), by FFT.
 
-Costs O(time log time) and holds n_y n_u (rather than n_x) numbers a sample, so it suits few inputs and outputs. Only
-for constant lam. Errors are relative to the largest value of the record, not to each value.
+Costs O(time log time). With few inputs and outputs only the n_y n_u numbers a sample of the response are held,
+otherwise the states. Only for constant lam. Errors are relative to the largest value of the record, not to each value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from l2ssm.scan import chunked
+from l2ssm.scan import chunked, planes
 from l2ssm.scan.chunked import powers, wider
 from l2ssm.scan.contract import Readout
 
@@ -40,6 +40,9 @@ def lti_scan(
     time = u.shape[1]
     if 0 in (*u.shape, *C.shape):  # no transform of nothing
         return chunked.lti_scan(u, lam, B, C, D, x0, readout)
+    if C.shape[0] * u.shape[2] > u.shape[0] * lam.shape[0]:  # fewer states than pairs of input and output
+        x = diag_scan(lam, planes.drive(u, B), x0)
+        return planes.read_out(x, u, C, D, readout), x[:, -1]
     response = impulse_response(lam, B, C, time)
     if readout == "pre":
         response = torch.cat([torch.zeros_like(response[:1]), response[:-1]])
