@@ -29,7 +29,7 @@ ALLOWED = {
 FREE = {"errors", "files"}
 HEAVY_ONLY_IN = {
     "cvxpy": {"certificates/lmi.py", "cli/doctor.py"},
-    "matplotlib": {"analysis/plots.py", "analysis/style.py"},
+    "matplotlib": {"analysis/plots.py", "analysis/style.py", "analysis/validation_plot.py"},
 }
 TORCH_FREE = {"systems", "certificates", "data", "analysis", "report"}
 # a trusted or light path that needs one name of a higher layer, imported inside a function

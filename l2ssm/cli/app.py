@@ -209,6 +209,27 @@ def verify(
 
 @app.command()
 @one_line_errors
+def validate(
+    draws: Annotated[int, typer.Option(help="random parameter sets per cell and dtype")] = 24,
+    gamma: Annotated[float, typer.Option(help="prescribed gain")] = 1.0,
+    output: Annotated[Path | None, typer.Option("-o", "--out", help="picture: .png, .svg or .pdf")] = None,
+    seed: Annotated[int, typer.Option(help="of the parameters")] = 0,
+) -> None:
+    """Check the cells of prescribed gain on random parameters: proof, H-infinity bracket, Real Bounded Lemma LMI."""
+    from l2ssm.analysis.validation_plot import validation_figure
+    from l2ssm.identification.validate import validate as run
+
+    found = run(draws=draws, gamma=gamma, seed=seed)
+    say(str(found))
+    if output is not None:
+        validation_figure(found).savefig(output, dpi=150)
+        say(f"wrote {output}")
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+@one_line_errors
 def bode(
     model_file: ModelFile,
     output: Annotated[Path, typer.Option("-o", "--out", help="picture: .png, .svg or .pdf")] = Path("bode.png"),

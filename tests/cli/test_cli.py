@@ -60,7 +60,7 @@ def test_from_file_to_report(csv, fitted, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert run("report", fitted).exit_code == 0
     facts = json.loads((fitted / "report.json").read_text())
-    assert facts["command"].startswith("l2ssm ")
+    assert facts["command"].startswith("l2ssm")
 
 
 def test_columns_of_another_name_can_be_given_to_eval(csv, fitted, tmp_path):

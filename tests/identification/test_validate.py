@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from l2ssm.analysis.validation_plot import validation_figure
 from l2ssm.cells import BOUNDED_CELLS, Bounded, Contraction
 from l2ssm.errors import CertificateError, OptionError
 from l2ssm.identification.validate import assert_closed_form, draw_cell, validate
-from l2ssm.identification.validation_plot import validation_figure
 from l2ssm.parametrizations.lti import LTI
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2ssm.identification.validate import SCALES, Validation
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from l2ssm.identification.validate import Validation
 
 
 def validation_figure(validation: Validation) -> Figure:
@@ -22,9 +22,10 @@ def validation_figure(validation: Validation) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(1.6 + 1.1 * len(validation.rows), 4.8), layout="constrained")
         axes: Any = figure.subplots()
+        scales = sorted({scale for row in validation.rows for scale in row.scales})
         for column, row in enumerate(validation.rows):
             offsets = np.linspace(-0.3, 0.3, max(len(row.ratios), 1))
-            for i, scale in enumerate(SCALES):
+            for i, scale in enumerate(scales):
                 here = [k for k, drawn in enumerate(row.scales) if drawn == scale]
                 points = [max(row.ratios[k], 1e-8) for k in here]
                 label = f"scale {scale:g}" if column == 0 else None
