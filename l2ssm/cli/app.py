@@ -82,6 +82,9 @@ def fit(
     initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
     n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
     window: Annotated[int, typer.Option(help="samples of a training window")] = 512,
+    carry_state: Annotated[
+        bool, typer.Option("--carry-state", help="windows go on from the state before them")
+    ] = False,
     steps: Annotated[int, typer.Option(help="optimiser steps at most")] = 1000,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
@@ -115,6 +118,7 @@ def fit(
         initial=initial,
         n_init=n_init,
         window=window,
+        carry_state=carry_state,
         steps=steps,
         minutes=minutes,
         seed=seed,
@@ -226,6 +230,24 @@ def validate(
         say(f"wrote {output}")
     if not found.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+@one_line_errors
+def bench(
+    case: Annotated[list[str] | None, typer.Option(help="batch,time,n_x,channels; default: five cases")] = None,
+    threads: Annotated[int, typer.Option(help="of torch, for all that is measured")] = 1,
+    repeats: Annotated[int, typer.Option(help="rounds; medians are shown")] = 5,
+    peers: Annotated[bool, typer.Option(help="whether LSTM, GRU and, where installed, neural-ssm run too")] = True,
+) -> None:
+    """Time the scan, forward and backward, beside the bare matrix products of the same shapes and other layers."""
+    from l2ssm.scan.bench import run, table
+
+    try:
+        cases = [tuple(int(size) for size in text.split(",")) for text in case] if case else None
+    except ValueError:
+        raise OptionError(f"--case is {case}, expected four integers such as 16,4096,64,64") from None
+    say(table(run(cases, threads=threads, repeats=repeats, peers=peers)))
 
 
 @app.command()

@@ -17,13 +17,20 @@ from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
-from l2ssm.identification.windows import Scored, hold_out, random_windows, standardise, whole_records
+from l2ssm.identification.windows import (
+    Scored,
+    consecutive_windows,
+    hold_out,
+    random_windows,
+    standardise,
+    whole_records,
+)
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
 
 HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
-SLOWEST = 0.25  # longest initial time constant, as a fraction of the training window
+SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training
 
 
 def fit(
@@ -43,6 +50,7 @@ def fit(
     n_init: int | None = None,
     window: int = 512,
     batch: int = 8,
+    carry_state: bool = False,
     steps: int = 1000,
     learning_rate: float = 5e-3,
     validate_every: int = 50,
@@ -64,6 +72,8 @@ def fit(
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         window, batch: training windows: samples, number.
+        carry_state: truncated backpropagation through time: windows follow each other and start from the state where
+            the one before ended, instead of being drawn at random; for memory longer than a window.
         steps: optimiser steps at most.
         learning_rate: peak of the one-cycle schedule.
         validate_every: steps between validations.
@@ -101,7 +111,7 @@ def fit(
         "static_layers": static_layers,
         "hidden": hidden,
         "activation": activation,
-        "slowest": SLOWEST * min(window, max(record.T for record in train)),
+        "slowest": SLOWEST * min(math.inf if carry_state else window, max(record.T for record in train)),
         "seed": seed,
     }
     deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
@@ -111,10 +121,11 @@ def fit(
     else:
         checked = standardise(valid, scaling)
     trainee = Trainee(deep, _feature_count(fitted[0], rule))
+    windows = consecutive_windows if carry_state else random_windows
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
-            random_windows(fitted, rule, window=window, batch=batch, seed=seed),
+            windows(fitted, rule, window=window, batch=batch, seed=seed),
             whole_records(checked, rule),
             steps=steps,
             learning_rate=learning_rate,
@@ -127,6 +138,7 @@ def fit(
         "steps": steps,
         "window": window,
         "batch": batch,
+        "carry_state": carry_state,
         "learning_rate": learning_rate,
         "n_parameters": sum(p.numel() for p in trainee.parameters()),
         "data_digest": train.digest,

@@ -61,13 +61,15 @@ class Trainee(nn.Module):
             nn.init.zeros_(self.initial.weight)
             nn.init.zeros_(self.initial.bias)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """The free run (batch, T, n_y) in standardised units."""
+    def forward(self, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The free run (batch, T, n_y) in standardised units and its end state, from `carried` where it continues."""
         x0 = None
         if self.initial is not None:
             assert batch.features is not None
             x0 = torch.view_as_complex(self.initial(batch.features).unflatten(1, (-1, 2)))
-        return self.model.standardised(batch.u, x0)[0]
+        if carried is not None and bool(batch.continues.any()):
+            x0 = torch.where(batch.continues[:, None], carried, torch.zeros_like(carried) if x0 is None else x0)
+        return self.model.standardised(batch.u, x0)
 
 
 def minimize(
@@ -101,14 +103,15 @@ def minimize(
     began, outcome = time.monotonic(), Outcome()
     optimizer = torch.optim.Adam(trainee.parameters(), lr=learning_rate)
     best = last_good = _snapshot(trainee, optimizer)
-    running = math.nan
+    running, carried = math.nan, None
     try:
         for step in range(1, steps + 1):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * one_cycle(step / steps)
             optimizer.zero_grad(set_to_none=True)
             batch = next(batches)
-            loss = squared_error(trainee, batch) / (batch.scored.sum() * batch.y.shape[2]).clamp(min=1)
+            total, carried = squared_error(trainee, batch, carried)
+            loss = total / (batch.scored.sum() * batch.y.shape[2]).clamp(min=1)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
             if torch.isfinite(loss) and torch.isfinite(norm):
@@ -167,7 +170,7 @@ def threads_for(work: float) -> Iterator[None]:
 @torch.no_grad()
 def evaluate(trainee: Trainee, records: Sequence[Batch]) -> float:
     """Mean squared error over all scored samples of all records, in standardised units."""
-    total = sum(float(squared_error(trainee, r)) for r in records)
+    total = sum(float(squared_error(trainee, r)[0]) for r in records)
     return total / sum(float(r.scored.sum()) * r.y.shape[2] for r in records)
 
 
@@ -178,9 +181,10 @@ def one_cycle(progress: float) -> float:
     return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
 
 
-def squared_error(trainee: Trainee, batch: Batch) -> Tensor:
-    """Sum of the squared errors of the free run over all scored samples, in standardised units."""
-    return ((trainee(batch) - batch.y) ** 2 * batch.scored[..., None]).sum()
+def squared_error(trainee: Trainee, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Sum of the squared errors of the free run over all scored samples, standardised; and the detached end state."""
+    y, x_end = trainee(batch, carried)
+    return ((y - batch.y) ** 2 * batch.scored[..., None]).sum(), x_end.detach()
 
 
 def _snapshot(trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:

@@ -21,12 +21,16 @@ SHORTEST_BLOCK = 10  # held-out samples in a row: fewer are predicted by their n
 
 @dataclass(frozen=True)
 class Batch:
-    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T) 0 or 1 - standardised."""
+    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T) 0 or 1 - standardised.
+
+    Where `continues` (batch,) is True the window goes on where the same item of the batch before ended.
+    """
 
     u: Tensor
     y: Tensor
     features: Tensor | None
     scored: Tensor
+    continues: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ def hold_out(records: Sequence[Scored], n_init: int, fraction: float, blocks: in
 
 def whole_records(records: Sequence[Scored], initial: InitialState) -> list[Batch]:
     """One batch of one a record, for validation."""
-    return [_batch([record], initial) for record in records]
+    return [_batch([record], initial, [False]) for record in records]
 
 
 def random_windows(
@@ -93,13 +97,8 @@ def random_windows(
     Raises:
         DataError: no record is longer than n_init samples.
     """
+    length = window_length(records, initial, window)
     lengths = np.array([len(record.u) for record in records])
-    if lengths.max() <= initial.n_init:
-        raise DataError(
-            f"the longest training record has {lengths.max()} samples and n_init is {initial.n_init}: "
-            "nothing is left to fit"
-        )
-    length = int(min(window, lengths.max()))
     usable = np.flatnonzero(lengths >= length)
     starts = lengths[usable] - length + 1
     edges = np.cumsum(starts)
@@ -108,7 +107,50 @@ def random_windows(
         draw = rng.integers(edges[-1], size=batch)
         which = np.searchsorted(edges, draw, side="right")
         first = draw - (edges[which] - starts[which])
-        yield _batch([_cut(records[usable[i]], k, length) for i, k in zip(which, first, strict=True)], initial)
+        cuts = [_cut(records[usable[i]], k, length) for i, k in zip(which, first, strict=True)]
+        yield _batch(cuts, initial, [False] * batch)
+
+
+def consecutive_windows(
+    records: Sequence[Scored], initial: InitialState, *, window: int, batch: int, seed: int
+) -> Iterator[Batch]:
+    """Endless batches for truncated backpropagation: each item walks through the records window after window.
+
+    Every pass over the data begins at another offset, and its windows are dealt out to the items in equal stretches.
+
+    Raises:
+        DataError: no record is longer than n_init samples.
+    """
+    length = window_length(records, initial, window)
+    rng = np.random.default_rng(seed)
+    while True:
+        shift = int(rng.integers(length))
+        cuts = [
+            (i, first, position > 0)
+            for i, record in enumerate(records)
+            for position, first in enumerate(_starts(len(record.u), length, shift))
+        ]
+        items = min(batch, len(cuts))
+        share = len(cuts) // items
+        for step in range(share):
+            drawn = [cuts[item * share + step] for item in range(items)]
+            continues = [step > 0 and follows for _, _, follows in drawn]
+            yield _batch([_cut(records[i], first, length) for i, first, _ in drawn], initial, continues)
+
+
+def _starts(samples: int, length: int, shift: int) -> range:
+    """Starts of the windows of a record, side by side from `shift`, or from 0 where it is too short for that."""
+    return range(shift if samples - shift >= length else 0, samples - length + 1, length)
+
+
+def window_length(records: Sequence[Scored], initial: InitialState, window: int) -> int:
+    """`window`, or the longest record where that is shorter; DataError where nothing is left after n_init samples."""
+    longest = max(len(record.u) for record in records)
+    if longest <= initial.n_init:
+        raise DataError(
+            f"the longest training record has {longest} samples and n_init is {initial.n_init}: nothing is left to fit"
+        )
+    return int(min(window, longest))
 
 
 def _cut(record: Scored, first: int, length: int) -> Scored:
@@ -116,12 +158,15 @@ def _cut(record: Scored, first: int, length: int) -> Scored:
     return Scored(record.u[part], record.y[part], record.scored[part])
 
 
-def _batch(records: Sequence[Scored], initial: InitialState) -> Batch:
+def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:
     U, Y = np.stack([r.u for r in records]), np.stack([r.y for r in records])
     found = features(U, Y, initial.n_init) if initial.kind == "encoder" else None
-    scored = np.stack([r.scored for r in records]) & (np.arange(U.shape[1]) >= initial.n_init)
+    goes_on = np.array(continues)
+    settled = np.arange(U.shape[1]) >= initial.n_init
+    scored = np.stack([r.scored for r in records]) & (settled | goes_on[:, None])
 
     def tensor(v: NDArray) -> Tensor:
         return torch.as_tensor(v, dtype=torch.float32)
 
-    return Batch(tensor(U), tensor(Y), None if found is None else tensor(found), tensor(scored))
+    fresh = None if found is None else tensor(found)
+    return Batch(tensor(U), tensor(Y), fresh, tensor(scored), torch.as_tensor(goes_on))

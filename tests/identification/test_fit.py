@@ -12,7 +12,7 @@ from l2ssm import Dataset, Record, certify, fit, plants
 from l2ssm.errors import DataError, FitError, OptionError
 from l2ssm.identification.initial import InitialState, features, projection
 from l2ssm.identification.minimize import MAX_ROLLBACKS, Progress, one_cycle
-from l2ssm.identification.windows import Scored, hold_out, random_windows
+from l2ssm.identification.windows import Scored, consecutive_windows, hold_out, random_windows
 
 SMALL = {"layers": 1, "d_model": 4, "n_x": 4, "steps": 60, "validate_every": 20}
 
@@ -102,14 +102,15 @@ def test_divergence_is_rolled_back_then_reported(monkeypatch):
     true_error = minimize.squared_error
     calls = {"n": 0}
 
-    def spoiled(trainee, batch):
+    def spoiled(trainee, batch, carried=None):
         calls["n"] += 1
-        return true_error(trainee, batch) * (float("nan") if torch.is_grad_enabled() and calls["n"] % 7 == 0 else 1.0)
+        total, end = true_error(trainee, batch, carried)
+        return total * (float("nan") if torch.is_grad_enabled() and calls["n"] % 7 == 0 else 1.0), end
 
     monkeypatch.setattr(minimize, "squared_error", spoiled)
     model = fit(lag(), **SMALL)
     assert 0 < model.info["rollbacks"] <= MAX_ROLLBACKS
-    monkeypatch.setattr(minimize, "squared_error", lambda t, b: true_error(t, b) * float("nan"))
+    monkeypatch.setattr(minimize, "squared_error", lambda t, b, c=None: (true_error(t, b, c)[0] * float("nan"), None))
     with pytest.raises(FitError, match="no finite validation error"):
         fit(lag(), **SMALL)
 
@@ -176,6 +177,45 @@ def test_windows_stay_inside_their_record():
         starts |= set(u[:, 0].astype(int).tolist())
     assert starts <= set(range(21)) | set(range(1000, 1051))
     assert {0, 20, 1000, 1050} <= starts
+
+
+def test_consecutive_windows_continue_where_the_last_one_ended():
+    """Each item walks on sample by sample; a new record starts afresh, and only fresh windows lose n_init samples."""
+    records = []
+    for i, T in enumerate((200, 65)):
+        u = (1000.0 * i + np.arange(T))[:, None]
+        records.append(Scored(u, u.copy(), np.ones(T, dtype=bool)))
+    batches = consecutive_windows(records, InitialState("warmup", 5), window=20, batch=2, seed=0)
+    before = None
+    fresh, continued = 0, 0
+    for _ in range(40):
+        batch = next(batches)
+        for item in range(2):
+            unscored = int((batch.scored[item] == 0).sum())
+            if batch.continues[item]:
+                assert before is not None
+                assert batch.u[item, 0, 0] == before.u[item, -1, 0] + 1
+                assert unscored == 0
+                continued += 1
+            else:
+                assert unscored == 5
+                fresh += 1
+        before = batch
+    assert min(fresh, continued) > 10
+
+
+def test_carrying_the_state_learns_a_memory_longer_than_the_window():
+    """A lag of 200 samples, windows of 40 that start at zero: it cannot be seen; with the carried state it can."""
+    rng = np.random.default_rng(0)
+    u = np.repeat(rng.normal(size=80), 50)
+    y = np.zeros(4000)
+    for k in range(3999):
+        y[k + 1] = 0.995 * y[k] + 0.005 * u[k]
+    record = Record(u, y, 1.0)
+    options = {"initial": "zero", "window": 40, "batch": 4, "steps": 400, "layers": 1, "d_model": 4, "n_x": 4}
+    cut, carried = (fit(record, carry_state=carry, **options).info["valid_rmse"][0] for carry in (False, True))
+    assert carried < 0.5 * cut
+    assert carried < 0.4 * y.std()
 
 
 def test_one_cycle():
