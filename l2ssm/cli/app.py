@@ -243,10 +243,10 @@ def bench(
     """Time the scan, forward and backward, beside the bare matrix products of the same shapes and other layers."""
     from l2ssm.scan.bench import run, table
 
-    try:
-        cases = [tuple(int(size) for size in text.split(",")) for text in case] if case else None
-    except ValueError:
-        raise OptionError(f"--case is {case}, expected four integers such as 16,4096,64,64") from None
+    shapes = [text.split(",") for text in case or ()]
+    if not all(len(shape) == 4 and all(size.isdigit() and int(size) > 0 for size in shape) for shape in shapes):
+        raise OptionError(f"--case is {case}, expected four sizes such as 16,4096,64,64")
+    cases = [tuple(int(size) for size in shape) for shape in shapes] or None
     say(table(run(cases, threads=threads, repeats=repeats, peers=peers)))
 
 
