@@ -13,10 +13,11 @@ import numpy as np
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import DataError, OptionError
+from l2ssm.errors import DataError
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
+from l2ssm.identification.options import integer, positive
 from l2ssm.identification.windows import (
     Scored,
     consecutive_windows,
@@ -53,6 +54,7 @@ def fit(
     carry_state: bool = False,
     steps: int = 1000,
     learning_rate: float = 5e-3,
+    weight_decay: float = 0.1,
     validate_every: int = 50,
     patience: int | None = None,
     minutes: float | None = None,
@@ -76,6 +78,7 @@ def fit(
             the one before ended, instead of being drawn at random; for memory longer than a window.
         steps: optimiser steps at most.
         learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none.
         validate_every: steps between validations.
         patience: validations without improvement before stopping; None: never.
         minutes: wall-clock budget; None: none.
@@ -89,12 +92,17 @@ def fit(
     """
     began = time.monotonic()
     train, valid = _checked(train, valid)
-    for name, value in (("window", window), ("batch", batch), ("steps", steps), ("validate_every", validate_every)):
-        if not (isinstance(value, (int, np.integer)) and value >= 1):
-            raise OptionError(f"{name} is {value!r}, expected an integer >= 1")
-    for name, number in (("learning_rate", learning_rate), ("minutes", minutes)):
-        if number is not None and not (math.isfinite(number) and number > 0):
-            raise OptionError(f"{name} is {number!r}, expected a number > 0")
+    window, batch = integer("window", window, 1), integer("batch", batch, 1)
+    steps, validate_every = integer("steps", steps, 1), integer("validate_every", validate_every, 1)
+    layers, d_model, n_x = integer("layers", layers, 1), integer("d_model", d_model, 1), integer("n_x", n_x, 1)
+    hidden = None if hidden is None else integer("hidden", hidden, 1)
+    static_layers = None if static_layers is None else integer("static_layers", static_layers, 1)
+    patience = None if patience is None else integer("patience", patience, 1)
+    n_init = None if n_init is None else integer("n_init", n_init, 0)
+    seed, learning_rate = integer("seed", seed, 0), positive("learning_rate", learning_rate)
+    weight_decay = 0.0 if weight_decay == 0 else positive("weight_decay", weight_decay)
+    minutes = None if minutes is None else positive("minutes", minutes)
+    gamma = None if gamma is None else positive("gamma", gamma, "gain")
     lengths = [record.T for data in (train, valid) if data is not None for record in data]
     if n_init is None:
         n_init = 0 if initial == "zero" else max(1, min(50, min(lengths) // 4))
@@ -120,6 +128,8 @@ def fit(
         fitted, checked = hold_out(fitted, n_init, HELD_OUT, BLOCKS)
     else:
         checked = standardise(valid, scaling)
+        if max(record.T for record in valid) <= n_init:
+            raise DataError(f"every validation record has {n_init} samples or fewer, n_init: nothing is left to score")
     trainee = Trainee(deep, _feature_count(fitted[0], rule))
     windows = consecutive_windows if carry_state else random_windows
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
@@ -129,6 +139,7 @@ def fit(
             whole_records(checked, rule),
             steps=steps,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
             validate_every=validate_every,
             patience=patience,
             minutes=minutes,
@@ -140,6 +151,7 @@ def fit(
         "batch": batch,
         "carry_state": carry_state,
         "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
         "n_parameters": sum(p.numel() for p in trainee.parameters()),
         "data_digest": train.digest,
         "validation": "given"

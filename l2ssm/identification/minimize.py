@@ -1,4 +1,4 @@
-"""The one training loop: Adam on random windows, best parameters on validation data, non-finite steps rolled back."""
+"""The one training loop: AdamW on random windows, best parameters on validation data, non-finite steps rolled back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
+UNDECAYED = {"nu", "theta", "log_pd", "D"}  # poles, storage and direct term of a cell
 WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 
@@ -79,6 +81,7 @@ def minimize(
     *,
     steps: int,
     learning_rate: float,
+    weight_decay: float,
     validate_every: int,
     patience: int | None,
     minutes: float | None,
@@ -92,6 +95,7 @@ def minimize(
         valid: validation records.
         steps: optimiser steps at most.
         learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW, see `decay_groups`.
         validate_every: steps between validations.
         patience: validations without an improvement after which to stop; None: never.
         minutes: wall-clock budget; None: none.
@@ -101,7 +105,7 @@ def minimize(
         FitError: no step gave finite parameters and a finite validation error.
     """
     began, outcome = time.monotonic(), Outcome()
-    optimizer = torch.optim.Adam(trainee.parameters(), lr=learning_rate)
+    optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate)
     best = last_good = _snapshot(trainee, optimizer)
     running, carried = math.nan, None
     try:
@@ -151,6 +155,17 @@ def minimize(
             f"lower learning_rate (now {learning_rate}) or look at the data"
         )
     return outcome
+
+
+def decay_groups(trainee: Trainee, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups for AdamW: all weights decay but those of `UNDECAYED`, whose zero means nothing special."""
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, parameter in trainee.named_parameters():
+        groups[name.rpartition(".")[2] not in UNDECAYED].append(parameter)
+    return [
+        {"params": groups[True], "weight_decay": weight_decay},
+        {"params": groups[False], "weight_decay": 0.0},
+    ]
 
 
 @contextmanager

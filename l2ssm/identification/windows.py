@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from l2ssm.data.dataset import Dataset
-from l2ssm.errors import DataError
+from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.networks.scaling import Scaling
 
@@ -92,22 +92,24 @@ def whole_records(records: Sequence[Scored], initial: InitialState) -> list[Batc
 def random_windows(
     records: Sequence[Scored], initial: InitialState, *, window: int, batch: int, seed: int
 ) -> Iterator[Batch]:
-    """Endless batches of windows; a start is uniform over all samples from which a whole window remains.
+    """Endless batches of windows, uniform over all their possible starts in all records.
+
+    A record shorter than the window is one window, held at its last sample, and not scored, beyond its end.
 
     Raises:
         DataError: no record is longer than n_init samples.
+        OptionError: a window of n_init samples or fewer.
     """
     length = window_length(records, initial, window)
-    lengths = np.array([len(record.u) for record in records])
-    usable = np.flatnonzero(lengths >= length)
-    starts = lengths[usable] - length + 1
+    usable = [record for record in records if len(record.u) > initial.n_init]
+    starts = np.array([max(len(record.u) - length, 0) + 1 for record in usable])
     edges = np.cumsum(starts)
     rng = np.random.default_rng(seed)
     while True:
         draw = rng.integers(edges[-1], size=batch)
         which = np.searchsorted(edges, draw, side="right")
         first = draw - (edges[which] - starts[which])
-        cuts = [_cut(records[usable[i]], k, length) for i, k in zip(which, first, strict=True)]
+        cuts = [_cut(usable[i], k, length) for i, k in zip(which, first, strict=True)]
         yield _batch(cuts, initial, [False] * batch)
 
 
@@ -128,6 +130,7 @@ def consecutive_windows(
         cuts = [
             (i, first, position > 0)
             for i, record in enumerate(records)
+            if len(record.u) > initial.n_init
             for position, first in enumerate(_starts(len(record.u), length, shift))
         ]
         items = min(batch, len(cuts))
@@ -140,22 +143,29 @@ def consecutive_windows(
 
 def _starts(samples: int, length: int, shift: int) -> range:
     """Starts of the windows of a record, side by side from `shift`, or from 0 where it is too short for that."""
-    return range(shift if samples - shift >= length else 0, samples - length + 1, length)
+    return range(shift if samples - shift >= length else 0, max(samples - length, 0) + 1, length)
 
 
 def window_length(records: Sequence[Scored], initial: InitialState, window: int) -> int:
-    """`window`, or the longest record where that is shorter; DataError where nothing is left after n_init samples."""
+    """`window`, or the longest record where that is shorter; an error where nothing is left after n_init samples."""
     longest = max(len(record.u) for record in records)
     if longest <= initial.n_init:
         raise DataError(
             f"the longest training record has {longest} samples and n_init is {initial.n_init}: nothing is left to fit"
         )
+    if window <= initial.n_init:
+        raise OptionError(f"window is {window} and n_init is {initial.n_init}: expected a window > n_init")
     return int(min(window, longest))
 
 
 def _cut(record: Scored, first: int, length: int) -> Scored:
     part = slice(first, first + length)
-    return Scored(record.u[part], record.y[part], record.scored[part])
+    u, y, scored = record.u[part], record.y[part], record.scored[part]
+    missing = length - len(u)
+    if missing == 0:
+        return Scored(u, y, scored)
+    ends = (0, missing)
+    return Scored(np.pad(u, (ends, (0, 0)), "edge"), np.pad(y, (ends, (0, 0)), "edge"), np.pad(scored, ends))
 
 
 def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:

@@ -89,7 +89,9 @@ class DeepSSM(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _check_options(cell, gamma, scaffold, layers=layers, d_model=d_model, n_x=n_x)
+        given = {"hidden": hidden, "static_layers": static_layers}
+        sizes = {"layers": layers, "d_model": d_model, "n_x": n_x} | {k: v for k, v in given.items() if v is not None}
+        _check_options(cell, gamma, scaffold, **sizes)
         bounded = cell in BOUNDED_CELLS
         scaffold = scaffold or ("series" if gamma is not None else "residual")
         self.n_u, self.n_y, self.gamma = scaling.u_mean.size, scaling.y_mean.size, gamma

@@ -119,9 +119,19 @@ def test_divergence_is_rolled_back_then_reported(monkeypatch):
     ("options", "message"),
     [
         ({"gamma": -1}, "gamma is -1, expected a finite gain > 0"),
+        ({"gamma": "5"}, "gamma is '5', expected a finite gain > 0"),
+        ({"gamma": True}, "gamma is True, expected a finite gain > 0"),
+        ({"seed": -1}, "seed is -1, expected an integer >= 0"),
+        ({"seed": None}, "seed is None, expected an integer >= 0"),
+        ({"n_init": 2.5}, "n_init is 2.5, expected an integer >= 0"),
+        ({"hidden": 0}, "hidden is 0, expected an integer >= 1"),
+        ({"static_layers": -1}, "static_layers is -1, expected an integer >= 1"),
+        ({"patience": 0}, "patience is 0, expected an integer >= 1"),
+        ({"learning_rate": "x"}, "learning_rate is 'x', expected a finite number > 0"),
+        ({"window": 50}, "window is 50 and n_init is 50: expected a window > n_init"),
         ({"steps": 0}, "steps is 0, expected an integer >= 1"),
-        ({"learning_rate": float("inf")}, "learning_rate is inf, expected a number > 0"),
-        ({"minutes": 0}, "minutes is 0, expected a number > 0"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf, expected a finite number > 0"),
+        ({"minutes": 0}, "minutes is 0, expected a finite number > 0"),
         ({"initial": "observer"}, "unknown initial state rule 'observer'; known: zero, warmup, encoder"),
         ({"initial": "warmup", "n_init": 0}, "n_init is 0; initial='warmup' needs at least 1 sample"),
     ],
@@ -140,6 +150,8 @@ def test_bad_data():
         fit(Record(np.arange(100.0), None, 1.0))
     with pytest.raises(DataError, match="too short"):
         fit(lag(T=60), n_init=60)
+    with pytest.raises(DataError, match="nothing is left to score"):
+        fit(lag(), lag(1, T=20), n_init=20)
     with pytest.raises(DataError, match="dt"):
         fit(lag(), Record(lag().u, lag().y, 0.25))
 
@@ -171,12 +183,33 @@ def test_windows_stay_inside_their_record():
         records.append(Scored(u, u.copy(), np.ones(T, dtype=bool)))
     batches = random_windows(records, InitialState("zero", 0), window=30, batch=64, seed=0)
     starts = set()
+    for _ in range(30):
+        batch = next(batches)
+        for u, scored in zip(batch.u[:, :, 0].numpy(), batch.scored.numpy(), strict=True):
+            assert (np.diff(u[scored > 0]) == 1).all()
+            starts.add(int(u[0]))
+    assert starts == set(range(21)) | set(range(1000, 1051)) | {2000}
+
+
+@pytest.mark.parametrize("windows", [random_windows, consecutive_windows])
+def test_every_record_is_trained_on(windows):
+    """Records of all lengths are drawn, short ones padded by samples that do not count."""
+    lengths = (300, 301, 40)
+    records = [Scored(np.full((T, 1), i), np.zeros((T, 1)), np.ones(T, dtype=bool)) for i, T in enumerate(lengths)]
+    batches = windows(records, InitialState("zero", 0), window=512, batch=8, seed=0)
+    seen = set()
     for _ in range(20):
-        u = next(batches).u[:, :, 0].numpy()
-        assert (np.diff(u, axis=1) == 1).all()
-        starts |= set(u[:, 0].astype(int).tolist())
-    assert starts <= set(range(21)) | set(range(1000, 1051))
-    assert {0, 20, 1000, 1050} <= starts
+        batch = next(batches)
+        for u, scored in zip(batch.u, batch.scored, strict=True):
+            assert scored.sum() == lengths[int(u[0, 0])]
+            seen.add(int(u[0, 0]))
+    assert seen == {0, 1, 2}
+
+
+def test_numpy_numbers_are_options():
+    options = {"layers": np.int64(1), "n_x": np.int32(3), "d_model": 4, "steps": np.int64(5), "n_init": np.int64(5)}
+    model = fit(lag(), gamma=np.float32(2), learning_rate=np.float32(0.01), seed=np.uint8(3), **options)
+    assert len(model.digest) == 64
 
 
 def test_consecutive_windows_continue_where_the_last_one_ended():
