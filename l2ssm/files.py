@@ -11,9 +11,12 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     """Write to a temporary file in the same folder, flush it to disk, then rename it over `path`.
 
     Raises:
-        OSError: the folder does not exist or cannot be written; `path` is then as it was.
+        FileNotFoundError: the folder does not exist.
+        OSError: it cannot be written; `path` is then as it was.
     """
     target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {target.parent}")
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

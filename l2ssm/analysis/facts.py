@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,33 @@ import numpy as np
 from l2ssm.analysis.compare import Comparison
 from l2ssm.analysis.metrics import score
 from l2ssm.analysis.residuals import Residuals
-from l2ssm.analysis.subject import gain_unit, measured
+from l2ssm.analysis.subject import Subject, gain_unit, measured
 from l2ssm.certificates.certificate import Certificate, chain_of
+from l2ssm.data.dataset import Dataset
+from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.stability import Mode, modal_table
 from l2ssm.systems.state_space import StateSpace
 
 NAME = "model"  # what the model is called in the comparison with the data
+STEADY = 1e-6  # rad a sample; a peak below it is one at steady state
+ON_TRAINING_DATA = "on the TRAINING data"
+
+
+def at_steady_state(omega: float, dt: float) -> bool:
+    """Whether a peak at omega (rad/s) is one at frequency 0, as far as a search over frequencies can tell.
+
+    >>> at_steady_state(1e-9, 0.1), at_steady_state(0.1, 0.1)
+    (True, False)
+    """
+    return omega * dt < STEADY
+
+
+def is_training_data(model: Subject, records: Sequence[Record]) -> bool:
+    """Whether the records are the very ones the model was fitted to: same numbers, names, units and instants."""
+    known = getattr(model, "info", {}).get("data_digest")
+    return known is not None and known == Dataset(records).digest
 
 
 def operator_facts(G: StateSpace) -> dict[str, Any]:
@@ -81,8 +101,8 @@ def data_facts(comparison: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-def fit_facts(comparison: Comparison) -> dict[str, Any]:
-    """RMSE, NRMSE and fit of the model called `NAME`, over all records and for each."""
+def fit_facts(comparison: Comparison, training: bool = False) -> dict[str, Any]:
+    """RMSE, NRMSE and fit of the model called `NAME`, over all records and for each; "on" names the training data."""
 
     def table(s: Any) -> list[dict[str, Any]]:
         names = zip(comparison.output_names, comparison.output_units, strict=True)
@@ -94,6 +114,7 @@ def fit_facts(comparison: Comparison) -> dict[str, Any]:
 
     n_init, outputs = comparison.n_init, comparison.outputs[NAME]
     return {
+        "on": ON_TRAINING_DATA if training else None,
         "n_init": n_init,
         "samples_scored": sum(record.T - n_init for record in comparison.records),
         "outputs": table(comparison.scores[NAME]),

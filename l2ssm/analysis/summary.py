@@ -13,6 +13,7 @@ from l2ssm.analysis.facts import (
     certificate_facts,
     data_facts,
     fit_facts,
+    is_training_data,
     operator_facts,
     residual_facts,
 )
@@ -71,6 +72,7 @@ def summarise(
     operators = {name: operator_facts(G) for name, G in linear_operators(model).items()}
     info = plain(getattr(model, "info", {}))
     training = info.pop("history", None)
+    fit = None if comparison is None else fit_facts(comparison, is_training_data(model, comparison.records))
     missing = {
         "fit": "" if comparison else "no data was given",
         "residuals": "" if result else reason,
@@ -82,7 +84,7 @@ def summarise(
         "stability": _stability(operators),
         "operators": operators,
         "data": None if comparison is None else data_facts(comparison),
-        "fit": None if comparison is None else fit_facts(comparison),
+        "fit": fit,
         "residuals": None if result is None else residual_facts(result),
         "certificate": None if certificate is None else certificate_facts(certificate, network_of(model)),
         "training": training,

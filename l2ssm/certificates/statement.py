@@ -38,11 +38,10 @@ def summary(certificate: Certificate) -> tuple[str, ...]:
     """The claim in plain lines; bounds are rounded to the safe side."""
     unit = f" {gain_unit(certificate)}" if gain_unit(certificate) else ""
     gamma, lower = certificate.gamma, certificate.lower
-    lines = [f"{STATEMENTS[certificate.kind]}: gamma <= {_decimal(gamma, decimal.ROUND_CEILING)}{unit}"]
+    lines = [f"{STATEMENTS[certificate.kind]}: gamma <= {rounded_up(gamma)}{unit}"]
     if lower is not None:
-        gap = f"gap {100 * (gamma / lower.gain - 1):.2g} %" if lower.gain > 0 else "no gap known"
-        attained = _decimal(lower.gain, decimal.ROUND_FLOOR)
-        lines.append(f"worst input found: gamma >= {attained}{unit} ({gap}; {lower.description})")
+        far = gap(gamma, lower.gain)
+        lines.append(f"worst input found: gamma >= {rounded_down(lower.gain)}{unit} ({far}; {lower.description})")
     model = f", model file sha256 {certificate.model_sha256[:12]}..." if certificate.model_sha256 else ""
     methods = ", ".join(sorted({method for claim in certificate.claims for method in _methods(claim)}))
     lines.append(f"by {certificate.proof} of {len(certificate.claims)} layer gain(s): {methods}")
@@ -61,10 +60,39 @@ def _methods(claim: Claim) -> list[str]:
     return [claim.method, *(method for inner in claim.inner for method in _methods(inner))]
 
 
-def _decimal(value: float, rounding: str) -> str:
-    """Five significant digits, rounded up or down as told.
+def rounded_up(value: float, digits: int = 5) -> str:
+    """Significant digits, rounded up: what is printed is still a bound.
 
-    >>> _decimal(4.91314, decimal.ROUND_CEILING), _decimal(4.91316, decimal.ROUND_FLOOR)
-    ('4.9132', '4.9131')
+    >>> rounded_up(4.91314)
+    '4.9132'
     """
-    return f"{decimal.Context(prec=5, rounding=rounding).create_decimal(value):g}".lower()
+    return _decimal(value, digits, decimal.ROUND_CEILING)
+
+
+def rounded_down(value: float, digits: int = 5) -> str:
+    """Significant digits, rounded down: what is printed was still attained.
+
+    >>> rounded_down(4.91316)
+    '4.9131'
+    """
+    return _decimal(value, digits, decimal.ROUND_FLOOR)
+
+
+def gap(gamma: float, attained: float) -> str:
+    """How far the proved bound is above what an input attained, in words.
+
+    >>> gap(1.0312, 1.0), gap(4.0, 1.0), gap(30.0, 1.0), gap(1.0, 0.0)
+    ('gap 3.1 %', 'gap 300 %', 'gamma is 30 times the worst input found', 'no gap known')
+    """
+    if not attained > 0:
+        return "no gap known"
+    percent = 100 * (gamma / attained - 1)
+    if percent > 900:
+        return f"gamma is {gamma / attained:,.0f} times the worst input found"
+    if 0 < percent < 1e-4:
+        return "gap below 0.0001 %"
+    return f"gap {percent:.0f} %" if percent >= 10 else f"gap {percent:.2g} %"
+
+
+def _decimal(value: float, digits: int, rounding: str) -> str:
+    return f"{decimal.Context(prec=digits, rounding=rounding).create_decimal(value):g}".lower()

@@ -9,33 +9,40 @@ from typing import Annotated
 
 import typer
 
-from l2ssm.cli.messages import MALFORMED, REFUTED, complain, debug, one_line_errors, say, training_progress
-from l2ssm.cli.source import Source, recall
+from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version, training_progress
+from l2ssm.cli.options import (
+    CERTIFICATE,
+    MODEL,
+    BenchmarkName,
+    DataFile,
+    Inputs,
+    ModelFile,
+    Outputs,
+    SampleTime,
+    TimeAxis,
+    TimeColumn,
+    remove_stale,
+)
+from l2ssm.cli.source import Source
+from l2ssm.cli.usage import MALFORMED, REFUTED, Commands
 from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError, OptionError
 
 app = typer.Typer(
     name="l2ssm",
+    cls=Commands,
     help="Fit deep state-space models to input/output data, and prove their L2 gain.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-MODEL, CERTIFICATE = "model.l2ssm", "cert.json"
-
-DataFile = Annotated[Path | None, typer.Argument(help="CSV, .mat, .npz, .npy, parquet or HDF5 file")]
-Inputs = Annotated[list[str] | None, typer.Option("-u", "--input", help="input column, once per input")]
-Outputs = Annotated[list[str] | None, typer.Option("-y", "--output", help="output column, once per output")]
-TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the instants, in seconds")]
-SampleTime = Annotated[str | None, typer.Option("--dt", help="sample time in seconds, or the column that holds it")]
-TimeAxis = Annotated[int, typer.Option(help="1 if the arrays of a file are (channels, time)")]
-BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
-ModelFile = Annotated[Path, typer.Argument(help="model file written by fit")]
-
 
 @app.callback()
 def options(
     traceback: Annotated[bool, typer.Option("--debug", help="show a traceback for every error")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="show the version and leave")
+    ] = False,
 ) -> None:
     """Options of every command."""
     debug["traceback"] = traceback
@@ -125,8 +132,11 @@ def fit(
         progress=training_progress,
     )
     model.save(output / MODEL)
+    stale = remove_stale(output)
     source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
     say(f"\n{model}\nstopped: {model.info['stopped']}; best step {model.info['best_step']}")
+    if stale:
+        say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
     say(f"wrote {output / MODEL}")
 
 
@@ -142,20 +152,18 @@ def evaluate(
     time_axis: TimeAxis = 0,
     benchmark: BenchmarkName = None,
 ) -> None:
-    """Free-run error on a file, or on the test sets of a benchmark; columns default to the model's channel names."""
-    import l2ssm
+    """Free-run error on a file, or on the test sets of a benchmark; columns default to the model's channel names.
 
-    model = l2ssm.load(model_file)
-    if not benchmark:
-        source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis)
-        say(str(l2ssm.compare(source.dataset("test", model), {model_file.name: model})))
-        return
-    official = l2ssm.benchmark(benchmark)
-    for name, data in official.tests.items():
-        scores = l2ssm.compare(data, {model_file.name: model}, n_init=max(official.n_init, model.n_init))
-        mean = float((scores.scores[model_file.name].rmse ** 2).mean())
-        value = mean if official.metric == "mse" else official.scale * mean**0.5
-        say(f"{scores}\n{benchmark} {name}: test {official.metric.upper()} {value:.4g} {official.unit}")
+    Without --time and --dt: the columns the fit used, where the file has them, else the sample time of the model.
+    """
+    from l2ssm.cli.evaluate import run
+
+    if benchmark and file:
+        raise OptionError("give a file or --benchmark, not both")
+    run(
+        model_file,
+        Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark),
+    )
 
 
 @app.command()
@@ -183,7 +191,7 @@ def verify(
 ) -> None:
     """Check a certificate from its own numbers, and that it is about the model. Exit 0 proved, 2 refuted, 3 malformed.
 
-    Needs neither torch nor cvxpy.
+    Exit 64: the command itself was not understood, nothing was checked. Needs neither torch nor cvxpy.
     """
     from l2ssm.certificates.verify import verify as check
 
@@ -221,8 +229,11 @@ def validate(
 ) -> None:
     """Check the cells of prescribed gain on random parameters: proof, H-infinity bracket, Real Bounded Lemma LMI."""
     from l2ssm.analysis.validation_plot import validation_figure
+    from l2ssm.cli.pictures import picture_path
     from l2ssm.identification.validate import validate as run
 
+    if output is not None:
+        picture_path(output)
     found = run(draws=draws, gamma=gamma, seed=seed)
     say(str(found))
     if output is not None:
@@ -258,16 +269,9 @@ def bode(
     hz: Annotated[bool, typer.Option("--hz", help="frequencies in Hz instead of rad/s")] = False,
 ) -> None:
     """Draw every learned operator: Bode plots of single-channel ones, singular values of wide ones."""
-    import l2ssm
+    from l2ssm.cli.pictures import bode as run
 
-    operators = l2ssm.linear_operators(l2ssm.load(model_file))
-    single = all(G.n_u == G.n_y == 1 for G in operators.values())
-    figure = l2ssm.plots.bode(operators, hz=hz) if single else l2ssm.plots.sigma(operators, hz=hz)
-    figure.savefig(output, dpi=150)
-    for name, G in operators.items():
-        lower, upper, omega = G.hinf()
-        say(f"{name}: H-infinity norm in [{lower:.6g}, {upper:.6g}], peak at {omega:.4g} rad/s, {G!r}")
-    say(f"wrote {output}")
+    run(model_file, output, hz)
 
 
 @app.command()
@@ -285,13 +289,7 @@ def report(
 
     Data: the given file, else the test data of the benchmark or plant the model was fitted to, else its training file.
     """
-    import l2ssm
+    from l2ssm.cli.reporting import run
 
-    model = l2ssm.load(folder / MODEL)
-    source, command = recall(folder)
-    if file is not None:
-        source = Source(str(file), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis)
-    data = None if source is None else source.dataset("test", model)
-    certificate = folder / CERTIFICATE
-    paths = l2ssm.write_report(model, data, certificate if certificate.is_file() else None, folder, command)
-    say(f"wrote {paths.html} and {paths.json}")
+    given = Source(str(file), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis) if file else None
+    run(folder, given)

@@ -1,4 +1,4 @@
-"""What the command line prints: progress, one clear line for an error, and the exit codes of `verify`."""
+"""What the command line prints: progress, the version, and one clear line for an error."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PROVED, REFUTED, MALFORMED = 0, 2, 3
 BAR = 30
+INSTALL = "pip install l2ssm with its dependencies"
 
 debug = {"traceback": False}  # set by `l2ssm --debug`
 
@@ -33,8 +33,17 @@ def complain(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def show_version(wanted: bool) -> None:
+    """Print the version and leave, for `l2ssm --version`."""
+    if wanted:
+        from l2ssm import __version__
+
+        say(f"l2ssm {__version__}")
+        raise typer.Exit
+
+
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """The command with expected errors as one line and exit code 1; a traceback with `--debug`."""
+    """The command with expected errors and missing packages as one line and exit code 1; a traceback with `--debug`."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -44,6 +53,11 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             if debug["traceback"]:
                 raise
             complain(f"error: {error}")
+            raise typer.Exit(1) from None
+        except ModuleNotFoundError as error:
+            if debug["traceback"] or (error.name or "").startswith("l2ssm"):
+                raise
+            complain(f"error: this command needs {error.name or 'a module'} ({error}): {INSTALL}")
             raise typer.Exit(1) from None
 
     return run

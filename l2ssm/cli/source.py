@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,25 @@ class Source:
         )
         return data if model is None else _with_labels_of(data, model)
 
+    def sampled_as(self, model: Model, folder: Path) -> tuple[Source, str]:
+        """(this source with the time or dt column of the fit, "") where neither was named and the text file has it.
+
+        Else (this source, a line that says the sample time is assumed), or (this source, "") where it was named.
+
+        Args:
+            model: its sample time is the one assumed.
+            folder: of the model, where `remember` may have left run.json.
+        """
+        if not self.path or self.time is not None or self.dt is not None:
+            return self, ""
+        past, _ = recall(folder)
+        columns = _text_columns(self.path)
+        if past is not None and past.time is not None and past.time in columns:
+            return replace(self, time=past.time), ""
+        if past is not None and past.dt is not None and past.dt in columns:
+            return replace(self, dt=past.dt), ""
+        return self, f"dt = {model.dt:g} s assumed from the model"
+
     def official(self) -> Benchmark:
         """The benchmark with its split, n_init and unit."""
         from l2ssm.data.benchmarks import benchmark
@@ -99,12 +118,40 @@ def recall(folder: Path) -> tuple[Source | None, str | None]:
     if not path.is_file():
         return None, None
     try:
-        content = json.loads(path.read_text())
-        fields = content["source"]
+        content = json.loads(path.read_text(encoding="utf-8"))
+        fields, command = dict(content["source"]), content["command"]
+        if not isinstance(command, str):
+            raise TypeError(f"command is {command!r}, expected text")
+        for name, value in fields.items():
+            _check(name, value)
         fields["inputs"], fields["outputs"] = tuple(fields["inputs"]), tuple(fields["outputs"])
-        return Source(**fields), str(content["command"])
+        return Source(**fields), command
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not a run file of l2ssm: {error}") from None
+
+
+def _check(name: str, value: object) -> None:
+    """TypeError where a field of run.json is not of the type `remember` writes."""
+    if name in ("inputs", "outputs"):
+        good, right = isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of names"
+    elif name in ("time_axis", "seed", "samples"):
+        good = (isinstance(value, int) and not isinstance(value, bool)) or (name == "samples" and value is None)
+        right = "an integer"
+    else:
+        good, right = isinstance(value, str) or (name != "path" and value is None), "text"
+    if not good:
+        raise TypeError(f"{name} is {value!r}, expected {right}")
+
+
+def _text_columns(path: str) -> tuple[str, ...]:
+    """Names of the columns of a text file; none where it is of another format or not there."""
+    from l2ssm.data.delimited import read_delimited
+    from l2ssm.data.read import TEXT
+
+    file = Path(path).expanduser()
+    if file.suffix.lower() not in TEXT or not file.is_file() or not file.stat().st_size:
+        return ()
+    return read_delimited(file, None, None, None).names
 
 
 def _number(text: str) -> float | str:

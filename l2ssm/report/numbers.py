@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import decimal
 import math
 from html import escape
 from typing import Any
+
+from l2ssm.certificates.statement import rounded_down, rounded_up
 
 
 def text(value: Any) -> str:
@@ -36,7 +37,7 @@ def upper_bound(value: float, digits: int = 5) -> str:
     >>> upper_bound(4.91305001)
     '4.9131'
     """
-    return _rounded(value, digits, decimal.ROUND_CEILING)
+    return rounded_up(value, digits) if math.isfinite(value) else number(value)
 
 
 def lower_bound(value: float, digits: int = 5) -> str:
@@ -45,7 +46,7 @@ def lower_bound(value: float, digits: int = 5) -> str:
     >>> lower_bound(4.80209)
     '4.8020'
     """
-    return _rounded(value, digits, decimal.ROUND_FLOOR)
+    return rounded_down(value, digits) if math.isfinite(value) else number(value)
 
 
 def quantity(value: str, unit: str) -> str:
@@ -84,9 +85,3 @@ def counted(count: int, what: str) -> str:
     ('1 state', '2 states')
     """
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _rounded(value: float, digits: int, rounding: str) -> str:
-    if not math.isfinite(value):
-        return number(value)
-    return f"{decimal.Context(prec=digits, rounding=rounding).create_decimal(value):g}".lower()

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from l2ssm.analysis.facts import at_steady_state
 from l2ssm.report.figures import Picture
 from l2ssm.report.numbers import counted, lower_bound, number, percent, quantity, seconds, text, upper_bound
 from l2ssm.report.verdict import WORDS, Tile, tiles
 
 SLOWEST = 6  # poles of an operator listed on the page; the JSON file has all
-STEADY = 1e-6  # rad a sample; a peak below it is one at steady state
 RECORDS = 8  # records listed on the page; the JSON file has all
 
 
@@ -135,7 +135,9 @@ def _fit(facts: dict[str, Any]) -> str:
         for row in outputs
     ]  # fmt: skip
     unscored = f"the first {fit['n_init']} of each record are not scored" if fit["n_init"] else "all are scored"
-    note = f"Free run over {fit['samples_scored']} samples; {unscored}. NRMSE is RMSE / std(y); fit is 100 (1 - NRMSE)."
+    where = f", {fit['on']}" if fit["on"] else ""
+    scored = f"{fit['samples_scored']} samples{where}; {unscored}"
+    note = f"Free run over {scored}. NRMSE is RMSE / std(y); fit is 100 (1 - NRMSE)."
     return (
         _table(("record", "output", "RMSE", "unit", "NRMSE", "fit"), rows, (2, 4, 5)) + f'<p class="quiet">{note}</p>'
     )
@@ -167,7 +169,7 @@ def _operators(facts: dict[str, Any]) -> str:
         gain = op["hinf"]
         bracket = f"{lower_bound(gain['lower'])} … {upper_bound(gain['upper'])}"
         peak = f"{number(gain['frequency_peak_hz'])} Hz ({number(gain['omega_peak_rad_s'])} rad/s)"
-        if gain["omega_peak_rad_s"] * op["dt_s"] < STEADY:
+        if at_steady_state(gain["omega_peak_rad_s"], op["dt_s"]):
             peak = "0 Hz (steady state)"
         size = f"{op['n_u']} → {op['n_y']}, {op['n_x']} states"
         stable = "yes" if op["schur"] else "<b>no</b>"

@@ -36,6 +36,8 @@ def _fit(facts: dict[str, Any]) -> Tile:
     which = f" of {text(worst['output'])}, the worst output" if len(fit["outputs"]) > 1 else ""
     status = GOOD if worst["fit_percent"] >= FIT else WARN if worst["fit_percent"] >= 0 else BAD
     note = f"RMSE {quantity(number(worst['rmse']), worst['unit'])}{which}; {fit['samples_scored']} samples scored"
+    if fit["on"]:
+        status, note = (WARN if status == GOOD else status), f"<b>{text(fit['on'])}</b>; {note}"
     return Tile("Fit (free run)", status, percent(worst["fit_percent"]), note)
 
 

@@ -55,19 +55,26 @@ def test_from_file_to_report(csv, fitted, tmp_path):
     shown = run("eval", fitted / "model.l2ssm", csv)
     assert shown.exit_code == 0
     assert "free run" in shown.output
+    assert "columns: inputs u; outputs h; time t; on the TRAINING data" in shown.output
     picture = tmp_path / "bode.png"
     assert "H-infinity norm in" in run("bode", fitted / "model.l2ssm", "-o", picture, "--hz").output
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert run("report", fitted).exit_code == 0
     facts = json.loads((fitted / "report.json").read_text())
+    assert facts["fit"]["on"] == "on the TRAINING data"
     assert facts["command"].startswith("l2ssm")
 
 
 def test_columns_of_another_name_can_be_given_to_eval(csv, fitted, tmp_path):
     other = tmp_path / "other.csv"
     other.write_text(csv.read_text().replace("t,u,h", "time,pump,level"))
-    same = run("eval", fitted / "model.l2ssm", csv).output
-    assert run("eval", fitted / "model.l2ssm", other, "-u", "pump", "-y", "level").output == same
+    same = run("eval", fitted / "model.l2ssm", csv).output.splitlines()
+    assumed, columns, *table = run(
+        "eval", fitted / "model.l2ssm", other, "-u", "pump", "-y", "level"
+    ).output.splitlines()
+    assert assumed == "dt = 0.1 s assumed from the model"
+    assert columns == "columns: inputs pump; outputs level"
+    assert table == same[1:]
 
 
 def test_verify_proves_and_says_about_what(copy):

@@ -152,6 +152,22 @@ def test_missing_parts_are_named(given: str, tmp_path: Path) -> None:
     assert "Not here: the command was not given." in text
 
 
+def test_a_fit_to_the_training_data_is_called_that(tmp_path: Path) -> None:
+    net = network(1, 1, 3, 1, 0.5)
+    data = _experiment(net)
+    seen = FakeModel(net, 0, {"data_digest": data.digest})
+    for given, training in ((data, True), (Dataset([data[0]]), False)):
+        paths = write_report(seen, given, None, tmp_path)
+        facts = json.loads(paths.json.read_text(encoding="utf-8"))
+        text = Page(paths.html.read_text(encoding="utf-8")).text
+        head = text[: text.index("Data\n")]
+        assert facts["fit"]["on"] == ("on the TRAINING data" if training else None)
+        assert ("on the TRAINING data" in head) is training
+        by_question = {tile.question: tile.status for tile in tiles(facts)}
+        assert by_question["Fit (free run)"] == ("warn" if training else "good")
+    assert analyse(FakeModel(net), data=data)["fit"]["on"] is None
+
+
 EMPTY = np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0))
 ODD = {
     "unstable": StateSpace([[1.1]], [[1.0]], [[1.0]], [[0.0]]),

@@ -1,0 +1,28 @@
+"""Arguments and options that several commands share, and the names of the files in a folder given with -o."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MODEL, CERTIFICATE = "model.l2ssm", "cert.json"
+ABOUT_THE_MODEL = (CERTIFICATE, "report.html", "report.json")  # worth nothing once the model is another one
+
+DataFile = Annotated[Path | None, typer.Argument(help="CSV, .mat, .npz, .npy, parquet or HDF5 file")]
+Inputs = Annotated[list[str] | None, typer.Option("-u", "--input", help="input column, once per input")]
+Outputs = Annotated[list[str] | None, typer.Option("-y", "--output", help="output column, once per output")]
+TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the instants, in seconds")]
+SampleTime = Annotated[str | None, typer.Option("--dt", help="sample time in seconds, or the column that holds it")]
+TimeAxis = Annotated[int, typer.Option(help="1 if the arrays of a file are (channels, time)")]
+BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
+ModelFile = Annotated[Path, typer.Argument(help="model file written by fit")]
+
+
+def remove_stale(folder: Path) -> list[str]:
+    """Remove certificate and report of the model that was in the folder before; the names of what was removed."""
+    stale = [name for name in ABOUT_THE_MODEL if (folder / name).is_file()]
+    for name in stale:
+        (folder / name).unlink()
+    return stale
