@@ -26,7 +26,7 @@ ALLOWED = {
     "report": {"analysis", "certificates", "data", "systems", "identification"},
     "cli": {"*"},
 }
-FREE = {"errors", "files"}
+FREE = {"errors", "files", "options"}
 HEAVY_ONLY_IN = {
     "cvxpy": {"certificates/lmi.py", "cli/doctor.py"},
     "matplotlib": {"analysis/plots.py", "analysis/style.py", "analysis/validation_plot.py"},

@@ -61,13 +61,6 @@ def initial_samples(subject: Subject) -> int:
     return 0 if isinstance(subject, (Interconnection, StateSpace)) else int(subject.n_init)
 
 
-def channel_labels(subject: Subject, side: str) -> list[str]:
-    """ "name [unit]" of the inputs (side="input") or outputs (side="output"); the name alone where no unit is known."""
-    network = network_of(subject)
-    names, units = getattr(network, f"{side}_names"), getattr(network, f"{side}_units")
-    return [with_unit(name, unit) for name, unit in zip(names, units, strict=True)]
-
-
 def with_unit(name: str, unit: str) -> str:
     """ "name [unit]".
 

@@ -20,6 +20,7 @@ from l2ssm.certificates.smallest import smallest_float, smallest_gain
 from l2ssm.certificates.statement import MEANINGS
 from l2ssm.certificates.verify import verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
+from l2ssm.options import positive
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Layer, Perceptron, Residual
@@ -208,5 +209,5 @@ def _check_options(kind: str, method: str, gamma: float | None, eps: float | Non
     if method not in METHODS:
         raise OptionError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
     for name, value in (("gamma", gamma), ("eps", eps)):
-        if value is not None and not (np.isfinite(value) and value > 0):
-            raise OptionError(f"{name} is {value}, expected a finite number > 0")
+        if value is not None:
+            positive(name, value)

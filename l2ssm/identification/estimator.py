@@ -24,7 +24,7 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
         cell, gamma, layers, d_model, n_x, steps, learning_rate, window, batch: see `l2ssm.fit`.
         dt: sample time in seconds.
         initial: "zero" or "warmup": a regressor sees no outputs when it predicts.
-        n_init: samples that are not scored, for "warmup".
+        n_init: samples at the start of each record that training does not score, for "warmup"; `score` counts all.
         random_state: seed; None stands for 0.
 
     Attributes:

@@ -17,7 +17,6 @@ from l2ssm.errors import DataError
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
-from l2ssm.identification.options import integer, positive
 from l2ssm.identification.windows import (
     Scored,
     consecutive_windows,
@@ -29,6 +28,7 @@ from l2ssm.identification.windows import (
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
+from l2ssm.options import integer, positive
 
 HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
 SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training

@@ -19,6 +19,7 @@ from l2ssm.cells import BOUNDED_CELLS, CELLS, DiagonalCell
 from l2ssm.errors import OptionError
 from l2ssm.networks.scaling import Scaling
 from l2ssm.networks.static import ContractiveLayer, PerceptronLayer, StaticLayer
+from l2ssm.options import integer, positive
 from l2ssm.parametrizations.stable import time_constants
 
 SCAFFOLDS = ("residual", "series")
@@ -176,8 +177,8 @@ def _check_options(cell: str, gamma: float | None, scaffold: str | None, **sizes
         raise OptionError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
     if scaffold is not None and scaffold not in SCAFFOLDS:
         raise OptionError(f"unknown scaffold {scaffold!r}; known: {', '.join(SCAFFOLDS)}")
-    if gamma is not None and not (isinstance(gamma, (int, float)) and math.isfinite(gamma) and gamma > 0):
-        raise OptionError(f"gamma is {gamma!r}, expected a finite gain > 0 (output unit per input unit)")
+    if gamma is not None:
+        positive("gamma", gamma, "gain")
     if gamma is not None and cell not in BOUNDED_CELLS:
         raise OptionError(
             f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, or no gamma"
@@ -185,5 +186,4 @@ def _check_options(cell: str, gamma: float | None, scaffold: str | None, **sizes
     if scaffold == "series" and cell not in BOUNDED_CELLS:
         raise OptionError(f"the series scaffold needs a bounded cell ({', '.join(BOUNDED_CELLS)}), not {cell!r}")
     for name, size in sizes.items():
-        if not (isinstance(size, int) and size >= 1):
-            raise OptionError(f"{name} is {size!r}, expected an integer >= 1")
+        integer(name, size, 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from l2ssm.systems.circle import gap, log_modulus
+from l2ssm.systems.circle import log_modulus
 
 if TYPE_CHECKING:
     from l2ssm.systems.state_space import StateSpace
@@ -95,11 +95,6 @@ def modal_table(G: StateSpace) -> list[Mode]:
     lam = poles(G)
     lam = lam[lam.imag >= 0]
     return [_mode(complex(z), float(r), G.dt) for z, r in zip(lam, log_modulus(lam), strict=True)]
-
-
-def slowest_margin(lam: ComplexArray) -> float:
-    """min (1 - |pole|) over the poles, accurate next to the circle; 1 where there is none."""
-    return float(np.min(gap(lam), initial=1.0))
 
 
 def _mode(pole: complex, log_radius: float, dt: float) -> Mode:

@@ -7,7 +7,7 @@ import pytest
 
 from l2ssm.certificates.compose import CERTIFIERS, certify
 from l2ssm.certificates.falsify import worst_input
-from l2ssm.certificates.statement import gain_unit, summary
+from l2ssm.certificates.statement import gain_unit, gap, summary
 from l2ssm.certificates.verify import CHECKERS, verify
 from l2ssm.errors import CertificateError, NotCertifiableError
 from l2ssm.systems.activations import ACTIVATIONS
@@ -100,7 +100,7 @@ def test_kinds_units_and_printout(network):
         assert sentence in text
         assert "mm/V" in text
         assert "VERIFIED (ball arithmetic, 128 bit)" in text
-        assert "gap" in text
+        assert gap(certificate.gamma, certificate.lower.gain) in text
         assert "not the rounding of a runtime" in text
         assert 0 < certificate.lower.gain <= certificate.gamma
     printed = float(summary(certificate)[0].split("gamma <= ")[1].split()[0])
