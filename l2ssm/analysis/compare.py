@@ -72,7 +72,7 @@ def compare(data: Dataset | Record, models: Mapping[str, Subject], n_init: int |
         OptionError: no model, something that is not a model, or an n_init below what a model has seen of y.
         DataError: channels or dt of the data and of a model differ, no sample left to score.
     """
-    if not models:
+    if not isinstance(models, Mapping) or not models:
         raise OptionError('no model to compare; expected a mapping such as {"LRU": model}')
     for model in models.values():
         records = records_of(data, model)

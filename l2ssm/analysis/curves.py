@@ -40,8 +40,11 @@ def named(systems: StateSpace | Mapping[str, StateSpace], default: str = "G") ->
     """Several systems by name; a single one gets the default name.
 
     Raises:
-        OptionError: none at all, or different sampling times.
+        OptionError: not systems, none at all, or different sampling times.
     """
+    if not isinstance(systems, (StateSpace, Mapping)):
+        kind = type(systems).__name__
+        raise OptionError(f"cannot draw a {kind}; expected a StateSpace or a mapping, as of linear_operators(model)")
     found = {default: systems} if isinstance(systems, StateSpace) else dict(systems)
     if not found:
         raise OptionError("no linear operator to draw; the model has none, or the mapping is empty")

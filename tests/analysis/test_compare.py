@@ -73,3 +73,10 @@ def test_what_does_not_fit_is_refused() -> None:
         compare(Record(np.zeros((10, 2)), None, 0.5), {"G": G})
     with pytest.raises(DataError, match="expected a Record or a Dataset"):
         compare(np.zeros((10, 2)), {"G": G})  # type: ignore[arg-type]
+
+
+def test_a_model_alone_is_not_a_mapping_of_models():
+    G = StateSpace(np.array([[0.5]]), np.ones((1, 1)), np.ones((1, 1)), np.zeros((1, 1)))
+    record = Record(np.arange(10.0), np.arange(10.0), 1.0)
+    with pytest.raises(OptionError, match="expected a mapping such as"):
+        compare(record, G)
