@@ -48,7 +48,7 @@ def scaling(threads: int, repeats: int) -> list[dict[str, Any]]:
 def plot_cases(rows: list[dict[str, Any]], path: Path) -> None:
     """Forward + backward relative to the bare products, one panel a thread count, logarithmic."""
     counts = sorted({row["threads"] for row in rows})
-    figure, axes = plt.subplots(1, len(counts), figsize=(6.5 * len(counts), 5), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(counts), figsize=(10 * len(counts), 5), sharey=True, squeeze=False)
     for axis, threads in zip(axes[0], counts, strict=True):
         here = [row for row in rows if row["threads"] == threads and row["ratio"]]
         cases = list(dict.fromkeys((r["batch"], r["time"], r["n_x"], r["n_io"]) for r in here))
@@ -62,8 +62,8 @@ def plot_cases(rows: list[dict[str, Any]], path: Path) -> None:
             )
         axis.set_yscale("log")
         axis.axhline(1.0, color="black", linewidth=0.8)
-        axis.set_xticks(range(len(cases)), [f"{b} × {t}\nn_x {n}, n_io {m}" for b, t, n, m in cases])
-        axis.set_xlabel("batch × time")
+        axis.set_xticks(range(len(cases)), [f"{b} × {t}\nn_x {n}, n_u = n_y {m}" for b, t, n, m in cases])
+        axis.set_xlabel("batch × time; a missing bar was not run (states too large for memory, or a step a sample)")
         axis.set_title(f"{threads} thread{'s' if threads > 1 else ''}")
         axis.grid(axis="y", alpha=0.4)
     axes[0, 0].set_ylabel("forward + backward / bare matrix products")
