@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from l2ssm.errors import RealizationError
 from l2ssm.systems.layer import Array, Layer
-from l2ssm.systems.layers import LAYERS
+from l2ssm.systems.layers import LAYERS, differentiate_chain
 from l2ssm.systems.simulation import initial_state, signal
 from l2ssm.systems.state_space import sample_time
 
@@ -106,23 +106,7 @@ class Interconnection:
 
     def tangent(self, u: ArrayLike, x0: ArrayLike | None = None) -> Tangent:
         """The derivative of the input-output map along the trajectory of u."""
-        signals = signal(u, self.n_u)
-        steps = []
-        for layer, start in zip(self.layers, self.split_state(x0), strict=True):
-            steps.append(layer.derivative(signals, start))
-            signals = layer.run(signals, start)
-
-        def jvp(du: Array) -> Array:
-            for forward, _ in steps:
-                du = forward(du)
-            return du
-
-        def vjp(w: Array) -> Array:
-            for _, backward in reversed(steps):
-                w = backward(w)
-            return w
-
-        return Tangent(signals, jvp, vjp)
+        return Tangent(*differentiate_chain(self.layers, signal(u, self.n_u), self.split_state(x0)))
 
     def split_state(self, x0: ArrayLike | None) -> list[Array]:
         """The flat state cut into one piece a layer."""

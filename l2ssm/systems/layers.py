@@ -62,6 +62,26 @@ class Dynamic(Layer):
             raise RealizationError(f"a Dynamic layer has dt = {self.G.dt}, the interconnection {dt}")
 
 
+def differentiate_chain(layers: Sequence[Layer], u: Array, states: Sequence[Array]) -> tuple[Array, Linear, Linear]:
+    """(output, jvp, vjp) of a chain of layers along the trajectory of u, each layer from its state."""
+    steps = []
+    for layer, start in zip(layers, states, strict=True):
+        steps.append(layer.derivative(u, start))
+        u = layer.run(u, start)
+
+    def jvp(du: Array) -> Array:
+        for forward, _ in steps:
+            du = forward(du)
+        return du
+
+    def vjp(w: Array) -> Array:
+        for _, backward in reversed(steps):
+            w = backward(w)
+        return w
+
+    return u, jvp, vjp
+
+
 @dataclass(frozen=True, eq=False)
 class Residual(Layer):
     """y = u + chain(u), a chain of layers with as many outputs as inputs."""
@@ -89,24 +109,8 @@ class Residual(Layer):
 
     def derivative(self, u: Array, x0: Array) -> tuple[Linear, Linear]:
         """I plus the chain rule."""
-        steps, v = [], u
-        for layer, start in zip(self.layers, self._split(x0), strict=True):
-            steps.append(layer.derivative(v, start))
-            v = layer.run(v, start)
-
-        def jvp(du: Array) -> Array:
-            dv = du
-            for forward, _ in steps:
-                dv = forward(dv)
-            return du + dv
-
-        def vjp(w: Array) -> Array:
-            v = w
-            for _, backward in reversed(steps):
-                v = backward(v)
-            return w + v
-
-        return jvp, vjp
+        _, forward, backward = differentiate_chain(self.layers, u, self._split(x0))
+        return (lambda du: du + forward(du)), (lambda w: w + backward(w))
 
     def describe(self, prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:
         """See `Layer.describe`."""
