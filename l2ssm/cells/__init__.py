@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from l2ssm.cells.base import Cell, DenseCell, DiagonalCell
@@ -12,7 +11,7 @@ from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lru import LRU
 
-CELLS: dict[str, Callable[..., Any]] = {
+CELLS: dict[str, type[Any]] = {
     "lru": LRU,
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
@@ -20,7 +19,7 @@ CELLS: dict[str, Callable[..., Any]] = {
     "contraction_dense": ContractionDense,
     "l2ru": L2RU,
 }
-BOUNDED_CELLS: dict[str, Callable[..., Any]] = {  # those that take a prescribed gain
+BOUNDED_CELLS: dict[str, type[Any]] = {  # those that take a prescribed gain
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
     "contraction": Contraction,

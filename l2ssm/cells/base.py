@@ -7,6 +7,7 @@ in one tensor. A dense cell of 2 n_x real states (x_1, x_2, ...) shows them as x
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from l2ssm.errors import OptionError, RealizationError
 from l2ssm.parametrizations.lti import LTI, DenseLTI
+from l2ssm.parametrizations.stable import time_constants
 from l2ssm.scan import dense_scan, lti_scan
 from l2ssm.systems.state_space import StateSpace
 
@@ -37,6 +39,28 @@ class Cell(nn.Module, ABC):
             if not (isinstance(size, int) and size > 0):
                 raise OptionError(f"{name} is {size!r}, expected an integer >= 1")
         self.n_u, self.n_x, self.n_y = n_u, n_x, n_y
+
+    @classmethod
+    def start(
+        cls,
+        n_u: int,
+        n_x: int,
+        n_y: int,
+        *,
+        slowest: float,
+        generator: torch.Generator | None = None,
+        **options: Any,
+    ) -> Cell:
+        """A cell at the beginning of a fit: its longest time constant is about `slowest` samples.
+
+        Args:
+            n_u, n_x, n_y: sizes, as in the constructor.
+            slowest: longest initial time constant in samples.
+            generator: source of randomness.
+            options: keyword-only options of the cell.
+        """
+        initial = time_constants(n_x, shortest=2.0, longest=max(slowest, 4.0), generator=generator)
+        return cls(n_u, n_x, n_y, initial_poles=initial, generator=generator, **options)  # type: ignore[call-arg]
 
     @abstractmethod
     def forward(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:

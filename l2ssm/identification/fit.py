@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import DataError
+from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
@@ -47,6 +48,7 @@ def fit(
     static_layers: int | None = None,
     hidden: int | None = None,
     activation: str | None = None,
+    cell_options: Mapping[str, Any] | None = None,
     initial: str = "encoder",
     n_init: int | None = None,
     window: int = 512,
@@ -71,6 +73,7 @@ def fit(
         gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed.
         layers, d_model, n_x: blocks, width of a block, complex states of a cell.
         scaffold, static_layers, hidden, activation: see `DeepSSM`.
+        cell_options: keyword-only options of the cell: numbers, text and lists of them, kept in the model file.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         window, batch: training windows: samples, number.
@@ -120,6 +123,7 @@ def fit(
         "hidden": hidden,
         "activation": activation,
         "slowest": SLOWEST * min(math.inf if carry_state else window, max(record.T for record in train)),
+        "cell_options": _plain(cell_options),
         "seed": seed,
     }
     deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
@@ -179,6 +183,14 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
     if made[1] is not None:
         Dataset([r.renamed(f"{part}/{r.name}") for part, d in zip("tv", made, strict=True) if d is not None for r in d])
     return made[0], made[1]
+
+
+def _plain(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options as the model file will hold them, or an OptionError before anything is trained."""
+    try:
+        return dict(json.loads(json.dumps(dict(options or {}), allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"cell_options is {options!r}, expected a dict of numbers and text: {error}") from None
 
 
 def _feature_count(record: Scored, rule: InitialState) -> int:

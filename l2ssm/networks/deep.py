@@ -9,7 +9,8 @@ Two scaffolds:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,6 @@ from l2ssm.errors import OptionError
 from l2ssm.networks.scaling import Scaling
 from l2ssm.networks.static import ContractiveLayer, PerceptronLayer, StaticLayer
 from l2ssm.options import integer, positive
-from l2ssm.parametrizations.stable import time_constants
 
 SCAFFOLDS = ("residual", "series")
 GAIN_MARGIN = 1e-5  # the prescribed gain is undercut by this, so that rounding and the proof's slack stay below it
@@ -62,6 +62,7 @@ class DeepSSM(nn.Module):
         hidden: hidden units of a static layer, default 2 d_model ("residual") or d_model ("series").
         activation: default "gelu", or "tanh" where the layer must be 1-Lipschitz.
         slowest: longest initial time constant in samples.
+        cell_options: keyword-only options of the cell.
         seed: of the initial parameters.
 
     Raises:
@@ -87,6 +88,7 @@ class DeepSSM(nn.Module):
         hidden: int | None = None,
         activation: str | None = None,
         slowest: float = 100.0,
+        cell_options: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -115,8 +117,8 @@ class DeepSSM(nn.Module):
             )
 
         def block() -> Block:
-            initial = time_constants(n_x, shortest=2.0, longest=max(slowest, 4.0), generator=generator)
-            made = CELLS[cell](d_model, n_x, d_model, initial_poles=initial, generator=generator)
+            options = dict(cell_options or {})
+            made = CELLS[cell].start(d_model, n_x, d_model, slowest=slowest, generator=generator, **options)
             count = static_layers or (2 if bounded else 1)
             return Block(made, [static() for _ in range(count)], skip=scaffold == "residual")
 
