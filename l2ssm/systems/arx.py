@@ -16,8 +16,8 @@ from l2ssm.systems.subspace import Array, checked
 def arx(records: Sequence[tuple[ArrayLike, ArrayLike]], dt: float, *, n_a: int, n_b: int, delay: int = 0) -> StateSpace:
     """y[k] = sum_{i=1..n_a} A_i y[k-i] + sum_{j=0..n_b-1} B_j u[k-delay-j] + e[k], the A_i, B_j of least squares.
 
-    The equation error e is white only where the noise enters through 1 / A: with noise on the outputs alone the poles are
-    biased (Ljung, "System Identification", 1999, section 7.3), and the free run of `subspace` is the better start.
+    The equation error e is white only where the noise enters through 1 / A: with noise on the outputs alone the poles
+    are biased (Ljung, "System Identification", 1999, section 7.3), and the free run of `subspace` is the better start.
 
     Args:
         records: pairs u (T, n_u), y (T, n_y), deviations from an operating point.
@@ -64,11 +64,11 @@ def _regressors(u: Array, y: Array, n_a: int, n_b: int, delay: int, lag: int) ->
 
 
 def _observer_form(past: Array, inputs: Array, dt: float) -> StateSpace:
-    """x_i[k+1] = x_{i+1}[k] + A_i y[k] + B_i u[k], y = x_1 + B_0 u: the i-th state holds what lags i and more will add."""
+    """x_i[k+1] = x_{i+1}[k] + A_i y[k] + B_i u[k], y = x_1 + B_0 u: x_i holds what lags of i and more will add."""
     lag, p = len(past) - 1, past.shape[1]
     D = inputs[0]
-    A = np.kron(np.eye(lag, k=1), np.eye(p))
-    C = np.zeros((p, lag * p))
+    A = np.asarray(np.kron(np.eye(lag, k=1), np.eye(p)), dtype=np.float64)
+    C: Array = np.zeros((p, lag * p))
     if lag:
         A[:, :p] += past[1:].reshape(lag * p, p)
         C[:, :p] = np.eye(p)

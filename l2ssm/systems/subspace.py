@@ -3,8 +3,8 @@
 Past and future inputs and outputs are stacked to block Hankel matrices. What the past tells about the future outputs
 beyond the future inputs spans the column space of the observability matrix (C; CA; CA^2; ...): an orthogonal projection
 and an SVD give it, and with it A and C (PO-MOESP: Verhaegen, Automatica 30(1), 1994; Van Overschee and De Moor,
-"Subspace Identification for Linear Systems", 1996). B, D and the initial states then minimise the error of the free run,
-a linear least-squares problem.
+"Subspace Identification for Linear Systems", 1996). B, D and the initial states then minimise the error of the free
+run, a linear least-squares problem.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
+from scipy.signal import lfilter
 
 from l2ssm.errors import DataError, OptionError
 from l2ssm.options import integer, positive
@@ -26,6 +27,8 @@ Pair = tuple[Array, Array]
 
 RADIUS = 1 - 1e-6
 """Largest modulus of an identified pole."""
+LARGEST_CONDITION = 1e6
+"""Of a basis of eigenvectors that is computed with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +72,13 @@ class Hankel:
         columns = sum(max(0, len(u) - 2 * self.horizon + 1) for u, _ in self.records)
         if columns < rows:
             raise DataError(
-                f"{sum(len(u) for u, _ in self.records)} samples in {len(self.records)} records give {columns} columns, "
-                f"a horizon of {self.horizon} needs {rows}; give longer records or a smaller horizon"
+                f"{sum(len(u) for u, _ in self.records)} samples in {len(self.records)} records give {columns} "
+                f"columns, a horizon of {self.horizon} needs {rows}; give longer records or a smaller horizon"
             )
-        factor = np.zeros((0, rows))
+        factor: Array = np.zeros((0, rows))
         for u, y in self.records:
             for chunk in self._chunks(u, y, max(rows, 4096)):
-                factor = np.linalg.qr(np.vstack([factor, chunk]), mode="r")
+                factor = triangular(np.vstack([factor, chunk]))
         self.factor = factor.T
         """L (rows, rows), lower triangular."""
 
@@ -105,7 +108,7 @@ class Hankel:
         if order > (self.horizon - 1) * self.n_y:
             raise OptionError(f"order {order} needs a horizon of at least {order // self.n_y + 2}, got {self.horizon}")
         gamma = columns[:, :order] * np.sqrt(np.maximum(values[:order], np.finfo(float).tiny))
-        A = np.linalg.lstsq(gamma[: -self.n_y], gamma[self.n_y :], rcond=None)[0]
+        A = linalg.lstsq(gamma[: -self.n_y], gamma[self.n_y :])[0]
         return stabilised(A), gamma[: self.n_y]
 
 
@@ -177,6 +180,11 @@ def _horizon(records: Sequence[Pair], max_order: int) -> int:
     return 2
 
 
+def triangular(M: Array) -> Array:
+    """The factor R of M = Q R."""
+    return np.asarray(linalg.qr(M, mode="r", overwrite_a=True)[0][: min(M.shape)])
+
+
 def stabilised(A: Array) -> Array:
     """A with every eigenvalue outside the circle of `RADIUS` moved to 1 / conj(lam), at most to `RADIUS`."""
     T, Z = linalg.schur(A, output="complex")
@@ -210,23 +218,32 @@ def fit_inputs(A: Array, C: Array, records: Sequence[Pair], dt: float, singular_
     """
     n, m, p = len(A), records[0][0].shape[1], len(C)
     count = n * m + p * m
-    normal, right = np.zeros((0, count)), np.zeros(0)
+    stacked: Array = np.zeros((0, count + 1))
     for u, y in records:
-        Phi, target, basis = _regressors(A, C, u), y.reshape(-1), np.linalg.qr(_free_responses(A, C, len(u)))[0]
-        Phi, target = Phi - basis @ (basis.T @ Phi), target - basis @ (basis.T @ target)
-        stacked = np.linalg.qr(np.vstack([np.column_stack([normal, right]), np.column_stack([Phi, target])]), mode="r")
-        normal, right = stacked[:, :-1], stacked[:, -1]
-    theta = np.linalg.lstsq(normal, right, rcond=None)[0]
+        rows = without_free_response(np.column_stack([_regressors(A, C, u), y.reshape(-1)]), A, C)
+        stacked = triangular(np.vstack([stacked, rows]))
+    theta = linalg.lstsq(stacked[:, :-1], stacked[:, -1])[0]
     G = StateSpace(A, theta[: n * m].reshape(n, m), C, theta[n * m :].reshape(p, m), dt)
-    starts, squares, total = [], np.zeros(p), 0
+    return with_initial_states(G, records, singular_values)
+
+
+def with_initial_states(G: StateSpace, records: Sequence[Pair], singular_values: Array) -> LinearFit:
+    """G with the initial state of each record that makes the error of its free run least, and that error."""
+    starts, squares = [], np.zeros(G.n_y)
     for u, y in records:
         error = y - G.simulate(u)
-        free = _free_responses(A, C, len(u))
-        x0 = np.linalg.lstsq(free, error.reshape(-1), rcond=None)[0]
+        free = free_responses(G.A, G.C, len(u))
+        x0 = linalg.lstsq(free, error.reshape(-1))[0]
         starts.append(x0)
         squares += ((error - (free @ x0).reshape(error.shape)) ** 2).sum(axis=0)
-        total += len(u)
-    return LinearFit(G, tuple(starts), singular_values, np.sqrt(squares / total))
+    return LinearFit(G, tuple(starts), singular_values, np.sqrt(squares / sum(len(u) for u, _ in records)))
+
+
+def without_free_response(columns: Array, A: Array, C: Array) -> Array:
+    """The columns (T n_y, k) minus what an initial state could explain of each: C A^k x0 is projected out."""
+    free = free_responses(A, C, len(columns) // len(C))
+    basis = linalg.qr(free, mode="economic")[0]
+    return np.asarray(columns - basis @ (basis.T @ columns))
 
 
 def _regressors(A: Array, C: Array, u: Array) -> Array:
@@ -234,29 +251,33 @@ def _regressors(A: Array, C: Array, u: Array) -> Array:
     n, m, p, T = len(A), u.shape[1], len(C), len(u)
     columns = np.zeros((T, p, n * m + p * m))
     for k in range(m):
-        responses = _input_responses(A, C, u[:, k])
-        for j in range(n):
-            columns[:, :, j * m + k] = responses[:, :, j]
+        columns[:, :, k : n * m : m] = input_responses(A, C, u[:, k])
         for i in range(p):
             columns[:, i, n * m + i * m + k] = u[:, k]
     return columns.reshape(T * p, -1)
 
 
-def _input_responses(A: Array, C: Array, v: Array) -> Array:
-    """(T, p, n): outputs C x of x[k+1] = A x[k] + e_j v[k], for every j.
+def input_responses(A: Array, C: Array, v: Array) -> Array:
+    """(T, p, n): outputs C x of x[k+1] = A x[k] + e_j v[k], for every j; v (T,).
 
-    C (zI - A)^-1 e_j is C w for all j at once: the transposed system has one input a row of C.
+    Where A has a sound basis of eigenvectors W they are C W (z - lam)^-1 W^-1 e_j: one scalar filter a pole. Elsewhere
+    the transposed systems, one a row of C, give all j at once.
     """
-    n, p = len(A), len(C)
-    out = np.empty((len(v), p, n))
-    for i in range(p):
-        dual = StateSpace(A.T, C[i][:, None], np.eye(n), np.zeros((n, 1)))
+    lam, W = np.linalg.eig(A)
+    if np.linalg.cond(W) < LARGEST_CONDITION:
+        delayed = np.concatenate([[0.0], v[:-1]])
+        modes = np.column_stack([lfilter([1.0], [1.0, -pole], delayed) for pole in lam])
+        weights = np.einsum("pk,kj->kpj", C @ W, np.linalg.inv(W))
+        return np.einsum("tk,kpj->tpj", modes, weights, optimize=True).real
+    out = np.empty((len(v), len(C), len(A)))
+    for i in range(len(C)):
+        dual = StateSpace(A.T, C[i][:, None], np.eye(len(A)), np.zeros((len(A), 1)))
         out[:, i, :] = states(dual, v)[:-1]
     return out
 
 
-def _free_responses(A: Array, C: Array, T: int) -> Array:
+def free_responses(A: Array, C: Array, T: int) -> Array:
     """(T p, n): C A^k, rows time first."""
     impulse = np.zeros(T + 1)
     impulse[0] = 1.0
-    return _input_responses(A, C, impulse)[1:].reshape(T * len(C), len(A))
+    return input_responses(A, C, impulse)[1:].reshape(T * len(C), len(A))
