@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,19 +12,20 @@ from typing import Any
 import flint
 import numpy as np
 
-from l2ssm.certificates import cauchy, lmi, riccati
+from l2ssm.certificates import cauchy, lmi, multiplier, riccati
 from l2ssm.certificates.certificate import Certificate, Claim, LowerBound, chain_of, model_digest
 from l2ssm.certificates.falsify import lower_bound
-from l2ssm.certificates.rigorous import Ball, ball_arithmetic, exact, gram
+from l2ssm.certificates.rigorous import Ball, ball_arithmetic, embed, exact, gram
 from l2ssm.certificates.scaling import original_size, unit_size
 from l2ssm.certificates.smallest import smallest_float, smallest_gain
 from l2ssm.certificates.statement import MEANINGS
-from l2ssm.certificates.verify import verify
+from l2ssm.certificates.static_gain import gated_matrix
+from l2ssm.certificates.verify import check_multiplier, verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.options import positive
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Layer, Perceptron, Residual
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
 from l2ssm.systems.stability import is_schur, poles
 from l2ssm.systems.state_space import StateSpace
 
@@ -156,10 +158,31 @@ def _contractive(layer: Contractive, search: Search, path: str) -> Claim:
 
 
 def _perceptron(layer: Perceptron, search: Search, path: str) -> Claim:
-    """s1 s2 Lip(sigma)."""
+    """By the norms, s1 s2 Lip(sigma), or by a diagonal multiplier where that proves less."""
+    sigma = ACTIVATIONS[layer.activation]
     s1, s2 = smallest_gain(gram(layer.W1)), smallest_gain(gram(layer.W2))
-    gain = smallest_float(exact(s1) * exact(s2) * exact(ACTIVATIONS[layer.activation].lipschitz))
-    return Claim("norms", gain, {"norms": np.array([[s1, s2]])})
+    by_norms = smallest_float(exact(s1) * exact(s2) * exact(sigma.lipschitz))
+    T, estimate = multiplier.search(layer.W1, layer.W2, sigma)
+    for slack in (1e-10, 1e-8, 1e-6):
+        gain = estimate * (1 + slack)
+        if not 0 < gain < by_norms:
+            break
+        claim = Claim("multiplier", gain, {"T": T[:, None]})
+        with contextlib.suppress(CertificateError):
+            check_multiplier(layer, claim, path)
+            return claim
+    return Claim("norms", by_norms, {"norms": np.array([[s1, s2]])})
+
+
+def _gated(layer: Gated, search: Search, path: str) -> Claim:
+    """||[W; V / 4]|| for the bounded form; the other has no gain."""
+    if layer.activation != "tanh":
+        raise NotCertifiableError(
+            f"{search.name(layer, path)}: (W u + b) * g(V u + c) has slopes that grow with u, so no finite gain, "
+            "neither between any two inputs nor about any operating point; use its bounded form "
+            "tanh(W u + b) * g(V u + c), or a contractive, sandwich or orthogonal layer"
+        )
+    return Claim("diamond", smallest_gain(gated_matrix(layer.W, layer.V, embed)))
 
 
 def _residual(layer: Residual, search: Search, path: str) -> Claim:
@@ -173,6 +196,7 @@ CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
     Dynamic: _dynamic,
     Contractive: _contractive,
     Perceptron: _perceptron,
+    Gated: _gated,
     Residual: _residual,
 }
 

@@ -17,9 +17,10 @@ from l2ssm.certificates import rigorous
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
 from l2ssm.certificates.certificate import Certificate, Claim, chain_of, model_digest
 from l2ssm.certificates.rigorous import Ball, embed, exact
+from l2ssm.certificates.static_gain import gated_matrix, multiplier_matrix
 from l2ssm.errors import CertificateError, MalformedCertificateError
 from l2ssm.systems.activations import ACTIVATIONS
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Layer, Perceptron, Residual
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
 
 
 def verify(certificate: Certificate | str | Path, model: Any = None) -> Certificate:
@@ -131,6 +132,25 @@ def check_perceptron(layer: Perceptron, claim: Claim, name: str) -> None:
         raise CertificateError(f"{name}: the gain of the Perceptron exceeds {claim.gain}")
 
 
+def check_multiplier(layer: Perceptron, claim: Claim, name: str) -> None:
+    """T >= 0 diagonal and M(T, gain) > 0 for the M of `static_gain.multiplier_matrix`."""
+    (T,) = _witness(claim, name, "T")
+    _expect(name, T=(T, layer.b1[:, None].shape))
+    if not np.all(T >= 0):
+        raise CertificateError(f"{name}: the multiplier is not >= 0")
+    sigma = ACTIVATIONS[layer.activation]
+    M = multiplier_matrix(layer.W1, layer.W2, T, sigma, exact(claim.gain) ** 2, embed)
+    rigorous.assert_positive_definite(M, f"M(T, gain) of {name}")
+
+
+def check_gated(layer: Gated, claim: Claim, name: str) -> None:
+    """phi = tanh and T < gain^2 I for the T of `static_gain.gated_matrix`."""
+    _witness(claim, name)
+    if layer.activation != "tanh":
+        raise CertificateError(f"{name}: a Gated layer with the value {layer.activation!r} has no incremental gain")
+    rigorous.assert_gain(gated_matrix(layer.W, layer.V, embed), claim.gain, name)
+
+
 def check_residual(layer: Residual, claim: Claim, name: str) -> None:
     """1 + the product of the gains inside <= gain."""
     _witness(claim, name, inner=True)
@@ -144,6 +164,8 @@ CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str], None]] = {
     (Dynamic, "storage"): check_storage,
     (Contractive, "slope"): check_contractive,
     (Perceptron, "norms"): check_perceptron,
+    (Perceptron, "multiplier"): check_multiplier,
+    (Gated, "diamond"): check_gated,
     (Residual, "sum"): check_residual,
 }
 PROOFS: dict[str, Callable[[Certificate], None]] = {"product": check_product}

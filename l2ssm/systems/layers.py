@@ -11,9 +11,9 @@ import numpy as np
 from l2ssm.errors import RealizationError
 from l2ssm.systems.layer import Array, Layer, Linear, store_arrays
 from l2ssm.systems.state_space import StateSpace
-from l2ssm.systems.static_layers import Affine, Contractive, Perceptron
+from l2ssm.systems.static_layers import Affine, Contractive, Gated, Perceptron
 
-__all__ = ["LAYERS", "Affine", "Contractive", "Dynamic", "Layer", "Perceptron", "Residual"]
+__all__ = ["LAYERS", "Affine", "Contractive", "Dynamic", "Gated", "Layer", "Perceptron", "Residual"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,4 +135,6 @@ class Residual(Layer):
             layer.check_dt(dt)
 
 
-LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in (Affine, Dynamic, Contractive, Perceptron, Residual)}
+LAYERS: dict[str, type[Layer]] = {
+    cls.__name__: cls for cls in (Affine, Dynamic, Contractive, Perceptron, Gated, Residual)
+}

@@ -1,4 +1,4 @@
-"""The static layers of a frozen model: `Affine`, `Contractive` and `Perceptron`."""
+"""The static layers of a frozen model: `Affine`, `Contractive`, `Perceptron` and `Gated`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from l2ssm.errors import RealizationError
 from l2ssm.systems.activations import ACTIVATIONS, Activation
@@ -147,3 +148,66 @@ class Perceptron(Layer):
         """See `Layer.build`."""
         W1, b1, W2, b2 = (arrays[spec[name]] for name in ("W1", "b1", "W2", "b2"))
         return cls(W1, b1, W2, b2, spec["activation"])
+
+
+GATED_VALUES = ("tanh", "identity")
+
+
+@dataclass(frozen=True, eq=False)
+class Gated(Layer):
+    """y = phi(W u + b) * g(V u + c), elementwise, g the logistic function: the two gated linear units.
+
+    phi = tanh: bounded, Lipschitz. phi = identity: |y| <= |W u + b|, but dy/du grows with u: no incremental gain.
+
+    Args:
+        W, V: (n_out, n_in), value and gate.
+        b, c: (n_out,).
+        activation: phi, a name of `GATED_VALUES`.
+    """
+
+    W: Array
+    b: Array
+    V: Array
+    c: Array
+    activation: str
+
+    def __post_init__(self) -> None:
+        freeze_arrays(self, W=(self.W, 2), b=(self.b, 1), V=(self.V, 2), c=(self.c, 1))
+        shapes = {name: getattr(self, name).shape for name in ("W", "b", "V", "c")}
+        ok = self.V.shape == self.W.shape and self.b.shape == self.c.shape == self.W.shape[:1]
+        _widths("Gated", ok, **shapes)
+        if self.activation not in GATED_VALUES:
+            raise RealizationError(
+                f"unknown value {self.activation!r} of a Gated layer; known: {', '.join(GATED_VALUES)}"
+            )
+        object.__setattr__(self, "n_in", self.W.shape[1])
+        object.__setattr__(self, "n_out", self.W.shape[0])
+
+    def _value(self, u: Array) -> Array:
+        value = u @ self.W.T + self.b
+        return np.tanh(value) if self.activation == "tanh" else value
+
+    def run(self, u: Array, x0: Array) -> Array:
+        """phi(W u + b) * g(V u + c) at every sample."""
+        return self._value(u) * special.expit(u @ self.V.T + self.c)
+
+    def derivative(self, u: Array, x0: Array) -> tuple[Linear, Linear]:
+        """diag(phi' g) W + diag(phi g') V and its transpose."""
+        value, gate = self._value(u), special.expit(u @ self.V.T + self.c)
+        by_value = gate * (1 - value**2) if self.activation == "tanh" else gate
+        by_gate = value * gate * (1 - gate)
+        return (
+            lambda du: by_value * (du @ self.W.T) + by_gate * (du @ self.V.T),
+            lambda w: (by_value * w) @ self.W + (by_gate * w) @ self.V,
+        )
+
+    def describe(self, prefix: str, arrays: dict[str, Array]) -> dict[str, Any]:
+        """See `Layer.describe`."""
+        spec = {"type": "Gated", "activation": self.activation}
+        return store_arrays(spec, prefix, arrays, W=self.W, b=self.b, V=self.V, c=self.c)
+
+    @classmethod
+    def build(cls, spec: Mapping[str, Any], arrays: Mapping[str, Array], dt: float, inner: Sequence[Layer]) -> Gated:
+        """See `Layer.build`."""
+        W, b, V, c = (arrays[spec[name]] for name in ("W", "b", "V", "c"))
+        return cls(W, b, V, c, spec["activation"])

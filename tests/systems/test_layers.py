@@ -9,7 +9,7 @@ import pytest
 
 from l2ssm.errors import RealizationError
 from l2ssm.systems.interconnection import build_layer
-from l2ssm.systems.layers import LAYERS, Affine, Contractive, Dynamic, Layer, Perceptron, Residual
+from l2ssm.systems.layers import LAYERS, Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
 from l2ssm.systems.state_space import StateSpace
 
 
@@ -21,6 +21,32 @@ def test_contractive_layers_contract() -> None:
     a, b = rng.normal(size=(2, 1000, 3))
     before, after = (np.linalg.norm(v, axis=1) for v in (a - b, layer.run(a, np.zeros(0)) - layer.run(b, np.zeros(0))))
     assert np.all(after <= before * (1 + 1e-12))
+
+
+STATIC = {
+    "Affine": lambda rng: Affine(rng.normal(size=(2, 3)), rng.normal(size=2)),
+    "Contractive": lambda rng: Contractive(rng.normal(size=(5, 3)), rng.normal(size=5), 0.3, "tanh"),
+    "Perceptron": lambda rng: Perceptron(*(rng.normal(size=n) for n in ((5, 3), 5, (2, 5), 2)), "gelu"),
+    "Gated tanh": lambda rng: Gated(*(rng.normal(size=n) for n in ((2, 3), 2, (2, 3), 2)), "tanh"),
+    "Gated identity": lambda rng: Gated(*(rng.normal(size=n) for n in ((2, 3), 2, (2, 3), 2)), "identity"),
+}
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_static_layers_differentiate_and_survive_bit_by_bit(name: str) -> None:
+    rng = np.random.default_rng(6)
+    layer, none = STATIC[name](rng), np.zeros(0)
+    u, du = rng.normal(size=(2, 20, layer.n_in))
+    jvp, vjp = layer.derivative(u, none)
+    central = (layer.run(u + 1e-6 * du, none) - layer.run(u - 1e-6 * du, none)) / 2e-6
+    np.testing.assert_allclose(jvp(du), central, rtol=1e-7, atol=1e-8)
+    w = rng.normal(size=(20, layer.n_out))
+    assert np.sum(w * jvp(du)) == pytest.approx(np.sum(vjp(w) * du), rel=1e-12)
+    arrays: dict = {}
+    back = build_layer(layer.describe("layers.0", arrays), arrays, 1.0)
+    assert np.array_equal(back.run(u, none), layer.run(u, none))
+    with np.errstate(all="raise"):
+        assert np.all(np.isfinite(layer.run(1e4 * u, none)))
 
 
 @pytest.mark.parametrize("kind", ["pairs", "mixed", "real", "dense", "static"])
@@ -73,6 +99,9 @@ EYE, ZERO = np.eye(2), np.zeros(2)
         (lambda: Contractive(EYE, np.zeros(3), 1.0, "tanh"), "shapes of Contractive do not fit"),
         (lambda: Perceptron(EYE, ZERO, np.ones((1, 3)), np.zeros(1), "tanh"), "shapes of Perceptron do not fit"),
         (lambda: Perceptron(EYE, ZERO, EYE, ZERO, "sin"), "unknown activation 'sin'"),
+        (lambda: Gated(EYE, ZERO, np.ones((3, 2)), ZERO, "tanh"), r"shapes of Gated do not fit: .* V \(3, 2\)"),
+        (lambda: Gated(EYE, ZERO, EYE, np.zeros(3), "tanh"), "shapes of Gated do not fit"),
+        (lambda: Gated(EYE, ZERO, EYE, ZERO, "relu"), "unknown value 'relu' of a Gated layer; known: tanh, identity"),
         (lambda: Residual(()), "a Residual needs a chain n -> n"),
         (lambda: Residual((Affine(np.ones((3, 2)), np.zeros(3)),)), r"a Residual needs .* got widths \[2, 3\]"),
         (lambda: Residual((Affine(EYE, ZERO), Affine(np.eye(3), np.zeros(3)))), "a Residual needs a chain"),
@@ -84,4 +113,4 @@ def test_wrong_layers_are_refused(build: Callable[[], Layer], message: str) -> N
 
 
 def test_every_layer_of_the_table_is_tested_here() -> None:
-    assert set(LAYERS) == {"Affine", "Dynamic", "Contractive", "Perceptron", "Residual"}
+    assert set(LAYERS) == {"Affine", "Dynamic", "Contractive", "Perceptron", "Gated", "Residual"}
