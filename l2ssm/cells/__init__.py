@@ -10,9 +10,13 @@ from l2ssm.cells.contraction import Contraction, ContractionDense
 from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lru import LRU
+from l2ssm.cells.s4d import S4D
+from l2ssm.cells.s5 import S5, S5Bidirectional
 
 CELLS: dict[str, type[Any]] = {
     "lru": LRU,
+    "s4d": S4D,
+    "s5": S5,
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
     "contraction": Contraction,
@@ -32,6 +36,8 @@ __all__ = [
     "CELLS",
     "L2RU",
     "LRU",
+    "S4D",
+    "S5",
     "Bounded",
     "Cell",
     "Contraction",
@@ -39,4 +45,5 @@ __all__ = [
     "DenseCell",
     "DiagonalCell",
     "L2RUDiagonal",
+    "S5Bidirectional",
 ]

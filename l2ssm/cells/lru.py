@@ -1,7 +1,8 @@
 """The linear recurrent unit: poles stable by construction, gain free.
 
-Source: Orvieto et al., "Resurrecting Recurrent Neural Networks for Long Sequences" (2023). The input normalisation is
-the exact sqrt(1 - |lam|^2) of the current poles rather than a learned copy of its initial value.
+Source: Orvieto et al., "Resurrecting Recurrent Neural Networks for Long Sequences" (2023). By default the input
+normalisation is the exact sqrt(1 - |lam|^2) of the current poles rather than a learned copy of its initial value, which
+no longer normalises once |lam| has moved.
 """
 
 from __future__ import annotations
@@ -10,17 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from l2ssm.cells.base import DiagonalCell, complex_parameter
-from l2ssm.parametrizations.lti import LTI
+from l2ssm.parametrizations.lti import LTI, read_after_update
+from l2ssm.parametrizations.sampling import check_choice
 from l2ssm.parametrizations.stable import poles, unit_variance_scale
+from l2ssm.scan.contract import Readout, check_readout
+
+NORMALIZATIONS = ("exact", "learned")
+LOG_SCALE_MAX = 20.0  # of a learned input scale, far above any that is used
 
 
 class LRU(DiagonalCell):
-    """lam = exp(-exp(nu) + j theta), y = Re(C x) + D u, no bound on the gain.
+    """lam = exp(-exp(nu) + j theta), y = Re(C x) + D u, x driven by scale * B u; no bound on the gain.
 
     Args:
         n_u, n_x, n_y: sizes, see `DiagonalCell`.
-        initial_poles: (nu, theta), each (n_x,), from `stable.ring` or `stable.time_constants`.
+        initial_poles: (nu, theta), each (n_x,), from `stable.ring`, `stable.sampled_ring` or `stable.time_constants`.
+        normalization: "exact": scale = sqrt(1 - |lam|^2) of the current poles; "learned": its initial value, learned.
+        readout: "pre": y[k] reads x[k]; "post": x[k+1], as in the paper.
         generator: source of randomness for B and C; D starts at zero.
+
+    Raises:
+        OptionError: an unknown normalization or read-out.
     """
 
     def __init__(
@@ -30,15 +41,24 @@ class LRU(DiagonalCell):
         n_y: int,
         *,
         initial_poles: tuple[Tensor, Tensor],
+        normalization: str = "exact",
+        readout: Readout = "pre",
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_u, n_x, n_y)
+        check_readout(readout)
+        self.readout, self.normalization = readout, check_choice("normalization", normalization, NORMALIZATIONS)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         self.B_ri = complex_parameter(n_x, n_u, std=n_u**-0.5, generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=n_x**-0.5, generator=generator)
         self.D = nn.Parameter(torch.zeros(n_y, n_u))
+        if normalization == "learned":
+            self.log_scale = nn.Parameter(torch.log(unit_variance_scale(self.nu.detach())))
 
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D)."""
         B, C = torch.view_as_complex(self.B_ri), torch.view_as_complex(self.C_ri)
-        return LTI(poles(self.nu, self.theta), unit_variance_scale(self.nu)[:, None] * B, C, self.D)
+        exact = self.normalization == "exact"
+        scale = unit_variance_scale(self.nu) if exact else torch.exp(torch.clamp(self.log_scale, max=LOG_SCALE_MAX))
+        system = LTI(poles(self.nu, self.theta), scale[:, None] * B, C, self.D)
+        return system if self.readout == "pre" else read_after_update(system)

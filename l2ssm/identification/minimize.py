@@ -20,7 +20,8 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
-UNDECAYED = {"nu", "theta", "log_pd", "D"}  # poles, storage and direct term of a cell
+UNDECAYED = {"nu", "theta", "log_decay", "frequency", "log_step", "P_ri", "log_scale", "log_pd", "D"}
+"""Poles and what makes them, steps, input scale, storage and direct term of a cell."""
 WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 

@@ -54,6 +54,37 @@ def ring(
     return torch.log(rate - DECAY_MIN), phase_max * u[1]
 
 
+def sampled_ring(
+    n: int,
+    *,
+    dt: float,
+    shortest: float,
+    longest: float,
+    fastest: float,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(nu, theta) as `ring`, in physical units: |lam| = exp(-dt / time constant), arg lam = 2 pi frequency dt.
+
+    Args:
+        n: number of poles.
+        dt: sample time in seconds.
+        shortest, longest: time constants in seconds, shortest < longest.
+        fastest: highest frequency in Hz; phases end at pi, the Nyquist frequency.
+        generator: source of randomness.
+
+    Returns:
+        nu (n,), theta (n,), float64.
+    """
+    phase_max = min(math.pi, 2 * math.pi * fastest * dt)
+    return ring(
+        n,
+        r_min=math.exp(-dt / shortest),
+        r_max=math.exp(-dt / longest),
+        phase_max=phase_max,
+        generator=generator,
+    )
+
+
 def time_constants(
     n: int,
     *,

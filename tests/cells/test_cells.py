@@ -11,12 +11,13 @@ from l2ssm.errors import OptionError
 from l2ssm.parametrizations.stable import ring, time_constants
 
 SIZES = [(1, 2, 1), (2, 5, 3), (4, 8, 2)]
+BANKS = {"s4d"}  # one system a channel: as many outputs as inputs
 
 
 def make(name, size=(2, 5, 3), seed=0, **options):
     generator = torch.Generator().manual_seed(seed)
-    initial = time_constants(size[1], shortest=2.0, longest=50.0, generator=generator)
-    return CELLS[name](*size, initial_poles=initial, generator=generator, **options)
+    n_u, n_x, n_y = size
+    return CELLS[name].start(n_u, n_x, n_u if name in BANKS else n_y, slowest=50.0, generator=generator, **options)
 
 
 def scramble(cell, scale, seed):
@@ -31,10 +32,10 @@ def scramble(cell, scale, seed):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_forward_is_the_realization(name, size, dtype):
-    n_u, n_x, n_y = size
     cell = make(name, size).to(dtype)
-    G = cell.realization(dt=0.5)
-    assert (G.n_u, G.n_x, G.n_y, G.dt) == (n_u, 2 * n_x, n_y, 0.5)
+    G, n_u, n_x = cell.realization(dt=0.5), cell.n_u, cell.n_x
+    assert (G.n_u, G.n_x, G.n_y, G.dt) == (n_u, 2 * n_x, cell.n_y, 0.5)
+    assert n_x == size[1] * (n_u if name in BANKS else 1)
     generator = torch.Generator().manual_seed(1)
     u = torch.randn(2, 40, n_u, generator=generator, dtype=dtype)
     x0 = torch.view_as_complex(torch.randn(2, n_x, 2, generator=generator, dtype=dtype))
