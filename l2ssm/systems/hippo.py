@@ -63,8 +63,7 @@ def legt(n: int, window: float = 1.0) -> Hippo:
 def lmu(n: int, window: float = 1.0) -> tuple[Array, Array]:
     """(A, B) of the Legendre memory unit: LegT in the coordinates (-1)^n sqrt(2n+1) c_n (Voelker et al. 2019)."""
     A, B, _ = legt(n, window)
-    k = np.arange(n)
-    scale = np.sqrt(2.0 * k + 1) * np.where(k % 2, -1.0, 1.0)
+    scale = window * B * np.where(np.arange(n) % 2, -1.0, 1.0)
     return scale[:, None] * A / scale, scale * B
 
 
