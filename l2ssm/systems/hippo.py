@@ -64,7 +64,8 @@ def lmu(n: int, window: float = 1.0) -> tuple[Array, Array]:
     """(A, B) of the Legendre memory unit: LegT in the coordinates (-1)^n sqrt(2n+1) c_n (Voelker et al. 2019)."""
     A, B, _ = legt(n, window)
     scale = window * B * np.where(np.arange(n) % 2, -1.0, 1.0)
-    return scale[:, None] * A / scale, scale * B
+    A *= np.outer(scale, 1 / scale)
+    return A, scale * B
 
 
 def lagt(n: int, tilt: float = 0.5, window: float = 1.0) -> Hippo:
