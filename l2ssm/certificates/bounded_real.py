@@ -1,7 +1,7 @@
 """The bounded-real formulas: dense storage P, and the structured Cauchy certificate. Part of the trusted base.
 
-Each formula is written once, for `numpy` arrays (the search) and for `rigorous.Balls` (the proof) alike: `@` is the
-matrix product, every other operator is elementwise with broadcasting.
+Each formula is written once, for `numpy` arrays (the search) and for every `rigorous.Arithmetic` (the proof) alike: `@`
+is the matrix product, every other operator is elementwise with broadcasting.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l2ssm.systems.circle import one_minus_product as one_minus_product_of_floats
+
 Matrix = Any
-"""A 2-D numpy array or `rigorous.Balls`."""
+"""A 2-D numpy array or a matrix of an arithmetic."""
 
 
 def bounded_real_matrix(
@@ -31,7 +33,7 @@ def bounded_real_matrix(
         C: (n_y, n_x).
         D: (n_y, n_u).
         P: (n_x, n_x) symmetric.
-        gamma2: gamma^2, a float or a ball.
+        gamma2: gamma^2, a float or a Fraction.
         embed: how a float array enters the arithmetic.
 
     Source: Real Bounded Lemma in discrete time.
@@ -72,9 +74,14 @@ def cauchy_storage(lam: Matrix, C: Matrix, delta: Matrix, C2: Matrix) -> CauchyS
         delta: (N, 1) real.
         C2: (r, N) complex.
     """
-    Q1 = (C.conj().T @ C + C2.conj().T @ C2) / (1 - lam.conj() * lam.T)
-    Q2 = (C.T @ C + C2.T @ C2) / (1 - lam * lam.T)
-    return CauchyStorage(delta / (1 - (lam.conj() * lam).real), Q1, Q2)
+    Q1 = (C.conj().T @ C + C2.conj().T @ C2) / one_minus_product(lam.conj(), lam.T)
+    Q2 = (C.T @ C + C2.T @ C2) / one_minus_product(lam, lam.T)
+    return CauchyStorage(delta / one_minus_product(lam.conj(), lam).real, Q1, Q2)
+
+
+def one_minus_product(a: Matrix, b: Matrix) -> Matrix:
+    """1 - a b elementwise, accurate next to 1."""
+    return one_minus_product_of_floats(a, b) if isinstance(a, np.ndarray) else a.one_minus_product(b)
 
 
 def input_terms(lam: Matrix, B: Matrix, C: Matrix, D: Matrix, V: CauchyStorage) -> tuple[Matrix, Matrix]:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from l2ssm.certificates.bounded_real import CauchyStorage, cauchy_matrix, input_terms
 from l2ssm.certificates.riccati import bounded_real_riccati
-from l2ssm.certificates.rigorous import ball_arithmetic, embed
 from l2ssm.certificates.smallest import smallest_gain
 from l2ssm.errors import CertificateError, SolverError
 from l2ssm.systems.circle import gap, one_minus_product
@@ -132,11 +131,10 @@ def best_y(modes: Modes, delta: Array, C2: ComplexArray) -> Array:
 
 
 def _proved(modes: Modes, delta: Array, C2: ComplexArray, Y: Array) -> CauchyWitness:
-    """The witness with the smallest gain that ball arithmetic proves for it."""
-    with ball_arithmetic():
-        arguments = (modes.lam[:, None], modes.B, modes.C, modes.D, delta, C2, Y)
-        T = cauchy_matrix(*(embed(M) for M in arguments))
-        return CauchyWitness(smallest_gain(T), delta, C2, Y)
+    """The witness with the smallest gain that is proved for it."""
+    arguments = (modes.lam[:, None], modes.B, modes.C, modes.D, delta, C2, Y)
+    gain = smallest_gain(lambda arithmetic: cauchy_matrix(*(arithmetic.embed(M) for M in arguments)))
+    return CauchyWitness(gain, delta, C2, Y)
 
 
 def _kernels(lam: ComplexArray) -> tuple[ComplexArray, ComplexArray]:

@@ -49,7 +49,7 @@ class LowerBound:
 class Certificate:
     """gamma bounds the gain of `network`: the claim, its witnesses, and the numbers it is about.
 
-    A new object is unchecked. `verify` returns one with `verified` set, and only that one prints VERIFIED.
+    A new object is unchecked. `verify` returns one with `verified_in` set, and only that one prints VERIFIED.
 
     Attributes:
         kind: "incremental" or "l2", see `statement.MEANINGS`.
@@ -60,7 +60,7 @@ class Certificate:
         lower: the worst input found, or None.
         model_sha256: SHA-256 (hex) of the model file the numbers came from, or None.
         created: versions of the programs that made it.
-        verified: whether `verify` has checked this very object.
+        verified_in: the arithmetic in which `verify` has checked this very object, "" if it has not.
     """
 
     kind: str
@@ -71,7 +71,12 @@ class Certificate:
     lower: LowerBound | None = None
     model_sha256: str | None = None
     created: Mapping[str, str] = field(default_factory=dict)
-    verified: bool = field(default=False, init=False)
+    verified_in: str = field(default="", init=False)
+
+    @property
+    def verified(self) -> bool:
+        """Whether `verify` has checked this very object."""
+        return bool(self.verified_in)
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ import contextlib
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import metadata
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 from l2ssm.certificates import cauchy, lmi, multiplier, riccati
 from l2ssm.certificates.certificate import Certificate, Claim, LowerBound, chain_of, model_digest
 from l2ssm.certificates.falsify import lower_bound
-from l2ssm.certificates.rigorous import Ball, ball_arithmetic, embed, exact, gram
+from l2ssm.certificates.midrad import FLOAT
+from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.scaling import original_size, unit_size
-from l2ssm.certificates.smallest import smallest_float, smallest_gain
+from l2ssm.certificates.smallest import smallest_float, smallest_gain, spectral_norm
 from l2ssm.certificates.statement import MEANINGS
 from l2ssm.certificates.static_gain import gated_matrix
 from l2ssm.certificates.verify import check_multiplier, verify
@@ -95,19 +97,18 @@ def certify(
     return verify(Certificate(kind, bound, network, "product", claims, evidence, model_sha256, _versions()))
 
 
-def _search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tuple[Claim, ...], Ball]:
+def _search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tuple[Claim, ...], Fraction]:
     """(claims, product of their gains); a refusal names the layer."""
     claims = []
-    product = exact(1.0)
+    product = Fraction(1)
     for i, layer in enumerate(layers):
         name = search.name(layer, f"{path}.{i}")
         if type(layer) not in CERTIFIERS:
             known = ", ".join(sorted(cls.__name__ for cls in CERTIFIERS))
             raise NotCertifiableError(f"{name}: no gain is known for this type of layer; known: {known}")
         try:
-            with ball_arithmetic():
-                claim = CERTIFIERS[type(layer)](layer, search, f"{path}.{i}")
-                product *= exact(claim.gain)
+            claim = CERTIFIERS[type(layer)](layer, search, f"{path}.{i}")
+            product *= exact(claim.gain)
         except NotCertifiableError:
             raise
         except CertificateError as error:
@@ -146,12 +147,12 @@ def _linear_claim(G: StateSpace, search: Search, name: str) -> Claim:
 
 def _affine(layer: Affine, search: Search, path: str) -> Claim:
     """The spectral norm of W."""
-    return Claim("norm", smallest_gain(gram(layer.W)))
+    return Claim("norm", spectral_norm(layer.W))
 
 
 def _contractive(layer: Contractive, search: Search, path: str) -> Claim:
     """max(1 - c a s^2, c b s^2 - 1) for slopes in [a, b] and ||W|| <= s."""
-    s = smallest_gain(gram(layer.W))
+    s = spectral_norm(layer.W)
     sigma, cs2 = ACTIVATIONS[layer.activation], exact(layer.c) * exact(s) ** 2
     candidates = (1 - cs2 * exact(min(sigma.slope_min, 0.0)), cs2 * exact(max(sigma.slope_max, 0.0)) - 1)
     return Claim("slope", max(smallest_float(x) for x in candidates), {"norms": np.array([[s]])})
@@ -160,7 +161,7 @@ def _contractive(layer: Contractive, search: Search, path: str) -> Claim:
 def _perceptron(layer: Perceptron, search: Search, path: str) -> Claim:
     """By the norms, s1 s2 Lip(sigma), or by a diagonal multiplier where that proves less."""
     sigma = ACTIVATIONS[layer.activation]
-    s1, s2 = smallest_gain(gram(layer.W1)), smallest_gain(gram(layer.W2))
+    s1, s2 = spectral_norm(layer.W1), spectral_norm(layer.W2)
     by_norms = smallest_float(exact(s1) * exact(s2) * exact(sigma.lipschitz))
     T, estimate = multiplier.search(layer.W1, layer.W2, sigma)
     for slack in (1e-10, 1e-8, 1e-6):
@@ -168,8 +169,8 @@ def _perceptron(layer: Perceptron, search: Search, path: str) -> Claim:
         if not 0 < gain < by_norms:
             break
         claim = Claim("multiplier", gain, {"T": T[:, None]})
-        with contextlib.suppress(CertificateError):
-            check_multiplier(layer, claim, path)
+        with contextlib.suppress(CertificateError), FLOAT.session():
+            check_multiplier(layer, claim, path, FLOAT)
             return claim
     return Claim("norms", by_norms, {"norms": np.array([[s1, s2]])})
 
@@ -182,7 +183,7 @@ def _gated(layer: Gated, search: Search, path: str) -> Claim:
             "neither between any two inputs nor about any operating point; use its bounded form "
             "tanh(W u + b) * g(V u + c), or a contractive, sandwich or orthogonal layer"
         )
-    return Claim("diamond", smallest_gain(gated_matrix(layer.W, layer.V, embed)))
+    return Claim("diamond", smallest_gain(lambda arithmetic: gated_matrix(layer.W, layer.V, arithmetic.embed)))
 
 
 def _residual(layer: Residual, search: Search, path: str) -> Claim:
@@ -201,7 +202,7 @@ CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
 }
 
 
-def _finite(x: Ball, name: str) -> float:
+def _finite(x: Fraction, name: str) -> float:
     """x rounded up, or a NotCertifiableError that names the layer."""
     try:
         return smallest_float(x)

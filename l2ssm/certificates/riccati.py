@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.bounded_real import bounded_real_matrix
-from l2ssm.certificates.rigorous import assert_positive_definite, ball_arithmetic, embed, exact, gram
-from l2ssm.certificates.smallest import smallest_gain
+from l2ssm.certificates.rigorous import exact
+from l2ssm.certificates.smallest import spectral_norm
 from l2ssm.errors import CertificateError, SolverError
 from l2ssm.systems.state_space import StateSpace
 
@@ -68,8 +69,7 @@ def storage(G: StateSpace, eps: float = 1e-6) -> tuple[float, Array]:
         CertificateError: none of them is proved; the last reason is given.
     """
     if G.n_x == 0:
-        with ball_arithmetic():
-            return smallest_gain(gram(G.D)), np.zeros((0, 0))
+        return spectral_norm(G.D), np.zeros((0, 0))
     norm = G.hinf().lower
     scale = _reach_scaling(G)
     scaled = StateSpace(G.A * scale / scale[:, None], G.B / scale[:, None], G.C * scale, G.D, G.dt)
@@ -92,10 +92,10 @@ def storage(G: StateSpace, eps: float = 1e-6) -> tuple[float, Array]:
 
 def assert_storage(G: StateSpace, P: Array, gain: float) -> None:
     """P > 0 and M(P, gain) < 0 in ball arithmetic, or CertificateError."""
-    with ball_arithmetic():
-        assert_positive_definite(embed(P), "P")
-        M = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(gain) ** 2, embed)
-        assert_positive_definite(M * -1, "-M(P, gain)")
+    with BALL.session():
+        BALL.assert_positive_definite(BALL.embed(P), "P")
+        M = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(gain) ** 2, BALL.embed)
+        BALL.assert_positive_definite(M * -1, "-M(P, gain)")
 
 
 def _reach_scaling(G: StateSpace) -> Array:

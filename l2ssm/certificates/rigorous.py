@@ -1,200 +1,117 @@
-"""Ball arithmetic: matrices that enclose exact values, and the proofs built on them. Part of the trusted base.
+"""What an arithmetic must offer so that a certificate can be checked in it. Part of the trusted base.
 
-Every float is embedded exactly; every operation of python-flint (arb/acb) returns a ball that contains the exact
-result, whatever the working precision. A comparison of balls is true only if it holds for all their points, and false
-for a NaN: every test below has the form `if not x > y: raise`, so that anything undecided is refused.
+An arithmetic embeds floats exactly and gives matrices that stand for the exact result of every operation: they enclose
+it (`balls`, `midrad`) or are it (`rational`). Numbers that are not matrices are `Fraction` in all of them: products and
+comparisons of gains are exact. Everything is written so that what is undecided, a NaN included, is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import flint
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from l2ssm.errors import CertificateError
 
-PRECISION = 128
-"""Bits of the midpoints."""
+Matrix = Any
+"""A matrix of an arithmetic. Like a 2-D numpy array it has
 
-Ball = Any
-"""A real ball, `flint.arb`."""
-
-
-@contextlib.contextmanager
-def ball_arithmetic() -> Iterator[None]:
-    """Compute with `PRECISION` bits inside the block; the caller's precision is restored."""
-    before = flint.ctx.prec
-    flint.ctx.prec = PRECISION
-    try:
-        yield
-    finally:
-        flint.ctx.prec = before
+    .shape  .T  .conj()  .real  M[i:j, k:l]  A @ B
+    + - * /         elementwise with a matrix (an axis of length 1 broadcasts), an int or a Fraction
+    .one_minus_product(M)   1 - self * M elementwise (broadcast), accurate where the product is near 1
+    .approximate()  floats near the entries: for guesses, never for a proof
+"""
 
 
-class Balls:
-    """A matrix of real or complex balls, with those operations of a 2-D numpy array that the formulas use.
+class Arithmetic(ABC):
+    """Rigorous arithmetic with matrices.
 
-    `*`, `/`, `+`, `-` are elementwise (an axis of length 1 broadcasts), `@` is the matrix product.
+    Attributes:
+        name: what `verify` calls it.
+        description: what a printout calls it.
     """
 
-    __array_ufunc__ = None
+    name: str
+    description: str
 
-    def __init__(self, matrix: Any) -> None:
-        self.matrix = matrix
+    @abstractmethod
+    def embed(self, M: ArrayLike) -> Matrix:
+        """The matrix that holds exactly these floats.
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.matrix.nrows(), self.matrix.ncols()
+        Raises:
+            CertificateError: an entry is not finite, or M is not a matrix of floats.
+        """
 
-    @property
-    def T(self) -> Balls:
-        """The transpose, without conjugation."""
-        return Balls(self.matrix.transpose())
+    @abstractmethod
+    def block(self, rows: Sequence[Sequence[Matrix]]) -> Matrix:
+        """The matrix with these blocks, as `numpy.block`; CertificateError where they do not fit."""
 
-    @property
-    def real(self) -> Balls:
-        """The real part."""
-        return Balls(self.matrix.real) if isinstance(self.matrix, flint.acb_mat) else self
+    @abstractmethod
+    def assert_positive_definite(self, S: Matrix, name: str) -> None:
+        """Every symmetric matrix that S stands for is positive definite, or CertificateError (in words: `name`)."""
 
-    def conj(self) -> Balls:
-        """The complex conjugate."""
-        return Balls(self.matrix.conjugate()) if isinstance(self.matrix, flint.acb_mat) else self
+    def session(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which to compute."""
+        return contextlib.nullcontext()
 
-    def __getitem__(self, index: tuple[int, int]) -> Ball:
-        return self.matrix[index]
+    def identity(self, n: int) -> Matrix:
+        """I (n, n)."""
+        return self.embed(np.eye(n))
 
-    def __matmul__(self, other: Balls) -> Balls:
-        return Balls(self.matrix * other.matrix)
+    def assert_gain(self, T: Matrix, gain: float, name: str) -> None:
+        """T < gain^2 I, or CertificateError."""
+        if not gain > 0:
+            raise CertificateError(f"the gain of {name} is claimed to be {gain}, expected a number > 0")
+        self.assert_positive_definite(self.identity(T.shape[0]) * exact(gain) ** 2 - T, f"gain^2 I - T of {name}")
 
-    def __add__(self, other: Any) -> Balls:
-        return self._each(other, lambda x, y: x + y)
-
-    def __sub__(self, other: Any) -> Balls:
-        return self._each(other, lambda x, y: x - y)
-
-    def __rsub__(self, other: Any) -> Balls:
-        return self._each(other, lambda x, y: y - x)
-
-    def __mul__(self, other: Any) -> Balls:
-        return self._each(other, lambda x, y: x * y)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other: Any) -> Balls:
-        return self._each(other, lambda x, y: x / y)
-
-    def _each(self, other: Any, op: Callable[[Any, Any], Any]) -> Balls:
-        """op elementwise; `other` is a number, a ball, or a matrix of the same shape up to axes of length 1."""
-        if not isinstance(other, Balls):
-            rows, columns = self.shape
-            entries = [op(x, other) for x in self.matrix.entries()]
-        else:
-            (rows, columns), X, Y = _broadcast(self.shape, other.shape), self.matrix.table(), other.matrix.table()
-            a, b, c, d = *self.shape, *other.shape
-            entries = [op(X[i % a][j % b], Y[i % c][j % d]) for i in range(rows) for j in range(columns)]
-        is_complex = any(isinstance(x, flint.acb) for x in entries)
-        return Balls((flint.acb_mat if is_complex else flint.arb_mat)(rows, columns, entries))
+    def gram(self, W: NDArray[np.float64]) -> Matrix:
+        """W'W or W W', the smaller of the two: ||W||_2^2 is its largest eigenvalue."""
+        M = self.embed(W)
+        return M.T @ M if W.shape[1] <= W.shape[0] else M @ M.T
 
 
-def _broadcast(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
-    """The common shape, or a CertificateError."""
-    if any(x != y and 1 not in (x, y) for x, y in zip(a, b, strict=True)):
-        raise CertificateError(f"shapes {a} and {b} do not fit")
-    rows, columns = (x if y == 1 else y for x, y in zip(a, b, strict=True))
-    return rows, columns
-
-
-def embed(M: ArrayLike) -> Balls:
-    """The matrix of balls of radius 0 that holds these floats.
-
-    Raises:
-        CertificateError: an entry is not finite, or M is not a matrix.
-
-    >>> embed([[0.1]])[0, 0].is_exact()
-    True
-    """
+def float_matrix(M: ArrayLike) -> NDArray[Any]:
+    """M as a finite 2-D array of float64 or complex128, or CertificateError."""
     values = np.asarray(M)
-    if values.ndim != 2 or values.dtype.kind not in "fc" or not np.all(np.isfinite(values)):
+    if values.ndim != 2 or values.dtype not in (np.float64, np.complex128) or not np.all(np.isfinite(values)):
         raise CertificateError(f"expected a finite float matrix, got {values.dtype} of shape {values.shape}")
-    kind = flint.acb_mat if values.dtype.kind == "c" else flint.arb_mat
-    return Balls(kind(*values.shape, values.ravel().tolist()))
+    return values
 
 
-def exact(x: float) -> Ball:
-    """The ball of radius 0 at a finite float."""
+def assert_blocks(rows: Sequence[Sequence[Matrix]]) -> None:
+    """The blocks of each row have one height, the rows one width; CertificateError otherwise."""
+    fits = all(M.shape[0] == row[0].shape[0] for row in rows for M in row)
+    if not fits or len({sum(M.shape[1] for M in row) for row in rows}) != 1:
+        raise CertificateError(f"blocks of shapes {[[M.shape for M in row] for row in rows]} do not fit")
+
+
+def exact(x: float) -> Fraction:
+    """The rational number that a finite float is."""
     if not math.isfinite(x):
         raise CertificateError(f"{x} is not a finite number")
-    return flint.arb(float(x))
+    return Fraction(x)
 
 
-def identity(n: int) -> Balls:
-    """I (n, n)."""
-    return embed(np.eye(n))
+def rounded_up(x: Fraction) -> float:
+    """The smallest float that is at least x, or CertificateError where there is none.
 
-
-def midpoints(S: Balls) -> NDArray[np.float64]:
-    """The midpoints of real balls as floats, rounded: good for a guess, never for a proof."""
-    return np.array([float(x.mid()) for x in S.matrix.entries()]).reshape(S.shape)
-
-
-def rounded_up(x: Ball) -> float:
-    """A float that is at least every point of the ball (CertificateError where there is none)."""
-    value = float(x.upper())
-    if math.isfinite(value) and not x <= exact(value):
-        value = math.nextafter(value, math.inf)
-    if not (math.isfinite(value) and x <= exact(value)):
-        raise CertificateError(f"no finite float bounds {x}")
-    return value
-
-
-def assert_positive_definite(S: Balls, name: str) -> None:
-    """Every symmetric matrix within the balls S is positive definite, or CertificateError.
-
-    If X S X' > 0 for any square X whatsoever, then S > 0 (v'X S X'v > 0 for all v != 0 makes X' injective). X is
-    guessed in floats so that X S X' is near I, and X S X' > 0 is proved by Gershgorin's discs. A second and third guess
-    serve matrices whose condition number exceeds 1e16.
-
-    Args:
-        S: (n, n) real balls around a symmetric matrix.
-        name: how the error calls it.
-
-    Raises:
-        CertificateError: not proved.
+    >>> rounded_up(Fraction(1, 3)), rounded_up(Fraction(1, 4))
+    (0.33333333333333337, 0.25)
     """
-    n, columns = S.shape
-    if n != columns or isinstance(S.matrix, flint.acb_mat):
-        raise CertificateError(f"{name} of shape {S.shape} is not a real square matrix")
-    for _ in range(3):
-        if not all(S[i, i] > 0 for i in range(n)):
-            break
-        scale = Balls(flint.arb_mat(n, 1, [(1 / S[i, i].mid().sqrt()).mid() for i in range(n)]))
-        S = scale * S * scale.T
-        guess = midpoints(S)
-        if not np.all(np.isfinite(guess)):
-            break
-        try:
-            w, V = np.linalg.eigh(guess)
-        except np.linalg.LinAlgError:
-            break
-        X = embed(V.T / np.sqrt(np.maximum(w, 1e-14 * n))[:, None])
-        S = X @ S @ X.T
-        if is_dominant(S):
-            return
-    if n:
-        raise CertificateError(f"{name} is not proved positive definite")
-
-
-def is_dominant(S: Balls) -> bool:
-    """S_ii > sum_{j != i} |S_ij| for every i: by Gershgorin's discs a symmetric S is then positive definite."""
-    n = S.shape[0]
-    return all(S[i, i] > sum((abs(S[i, j]) for j in range(n) if j != i), exact(0.0)) for i in range(n))
+    try:
+        value = float(x)
+    except OverflowError:
+        raise CertificateError("no finite float is as large") from None
+    value = value if exact(value) >= x else math.nextafter(value, math.inf)
+    if not exact(value) >= x:
+        raise CertificateError("no finite float is as large")
+    return value
 
 
 def assert_schur(lam: NDArray[np.complex128]) -> None:
@@ -202,16 +119,3 @@ def assert_schur(lam: NDArray[np.complex128]) -> None:
     for i, value in enumerate(lam.tolist()):
         if not (abs(value) < 2 and Fraction(value.real) ** 2 + Fraction(value.imag) ** 2 < 1):
             raise CertificateError(f"pole {i} = {value} is not inside the unit circle")
-
-
-def assert_gain(T: Balls, gain: float, name: str) -> None:
-    """T < gain^2 I, or CertificateError."""
-    if not gain > 0:
-        raise CertificateError(f"the gain of {name} is claimed to be {gain}, expected a number > 0")
-    assert_positive_definite(exact(gain) ** 2 * identity(T.shape[0]) - T, f"gain^2 I - T of {name}")
-
-
-def gram(W: NDArray[np.float64]) -> Balls:
-    """W'W or W W', the smaller of the two: ||W||_2^2 is its largest eigenvalue."""
-    M = embed(W)
-    return M.T @ M if W.shape[1] <= W.shape[0] else M @ M.T

@@ -18,7 +18,7 @@ MEANINGS = {
     "l2": "for every operating input v and deviation d, every horizon T and every common initial state: "
     "sum_{t<T} |y_{v+d}[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |d[t]|^2 (implied by the incremental gain)",
 }
-ARITHMETIC = "ball arithmetic, 128 bit"
+ARITHMETIC = "exact on the numbers in this file; checked in ball, float64 or rational arithmetic, see l2ssm verify"
 NOT_COVERED = (
     "the rounding of a runtime, in float32 or in float64: the numbers are taken as exact",
     "two runs from different initial states: see bound(x0=...)",
@@ -52,7 +52,7 @@ def summary(certificate: Certificate) -> tuple[str, ...]:
 def printout(certificate: Certificate) -> str:
     """The summary, and whether this very object was verified."""
     first, *rest = summary(certificate)
-    status = f"VERIFIED ({ARITHMETIC})" if certificate.verified else "NOT VERIFIED HERE: run verify"
+    status = f"VERIFIED ({certificate.verified_in})" if certificate.verified else "NOT VERIFIED HERE: run verify"
     return "\n".join([f"{first}   {status}", *rest])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import flint
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from l2ssm.certificates.balls import BALL, Ball
 from l2ssm.certificates.bounded_real import cauchy_storage
 from l2ssm.certificates.certificate import Certificate, Claim
-from l2ssm.certificates.rigorous import Ball, ball_arithmetic, embed, exact, rounded_up
 from l2ssm.errors import CertificateError, OptionError
 from l2ssm.systems.layers import Dynamic, Layer, Residual
 from l2ssm.systems.simulation import initial_state
@@ -44,25 +45,24 @@ def energy_bound(certificate: Certificate, x0: ArrayLike | None, u_energy: float
     network = certificate.network
     state = initial_state(x0, network.n_x)
     if not np.any(state):
-        with ball_arithmetic():
-            return rounded_up(exact(certificate.gamma) ** 2 * exact(u_energy))
-    with ball_arithmetic():
-        norm = _through(network.layers, certificate.claims, exact(u_energy).sqrt(), state)
-        return rounded_up(norm**2)
+        with BALL.session():
+            return _rounded_up(flint.arb(certificate.gamma) ** 2 * flint.arb(u_energy))
+    with BALL.session():
+        norm = _through(network.layers, certificate.claims, flint.arb(u_energy).sqrt(), state)
+        return _rounded_up(norm**2)
 
 
 def storage_value(G: StateSpace, claim: Claim, x0: Array) -> Ball:
     """V(x0) >= 0 of the storage function that the claim holds, as a ball."""
     if claim.method == "storage":
-        x = embed(x0[:, None])
-        return (x.T @ embed(claim.witness["P"]) @ x)[0, 0] if G.n_x else exact(0.0)
+        x = BALL.embed(x0[:, None])
+        return (x.T @ BALL.embed(claim.witness["P"]) @ x)[0, 0] if G.n_x else flint.arb(0)
     if claim.method != "cauchy" or G.modes is None:
         raise CertificateError(f"a claim by {claim.method!r} has no storage function for a non-zero initial state")
     w = claim.witness
-    V = cauchy_storage(
-        embed(G.modes.lam[:, None]), embed(G.modes.C), embed(w["delta"]), embed(w["C2_real"] + 1j * w["C2_imag"])
-    )
-    return V.value(embed(_modal_state(G, x0)[:, None]))[0, 0]
+    arguments = G.modes.lam[:, None], G.modes.C, w["delta"], w["C2_real"] + 1j * w["C2_imag"]
+    V = cauchy_storage(*(BALL.embed(M) for M in arguments))
+    return V.value(BALL.embed(_modal_state(G, x0)[:, None]))[0, 0]
 
 
 def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state: Array) -> Ball:
@@ -70,13 +70,23 @@ def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state
     parts = np.split(state, np.cumsum([layer.n_x for layer in layers])[:-1])
     for layer, claim, x0 in zip(layers, claims, parts, strict=True):
         if isinstance(layer, Dynamic):
-            value = storage_value(layer.G, claim, x0) if np.any(x0) else exact(0.0)
-            norm = ((exact(claim.gain) * norm) ** 2 + value).sqrt()
+            value = storage_value(layer.G, claim, x0) if np.any(x0) else flint.arb(0)
+            norm = ((flint.arb(claim.gain) * norm) ** 2 + value).sqrt()
         elif isinstance(layer, Residual):
             norm = norm + _through(layer.layers, claim.inner, norm, x0)
         else:
-            norm = exact(claim.gain) * norm
+            norm = flint.arb(claim.gain) * norm
     return norm
+
+
+def _rounded_up(x: Ball) -> float:
+    """A float that is at least every point of the ball (CertificateError where there is none)."""
+    value = float(x.upper())
+    if math.isfinite(value) and not x <= flint.arb(value):
+        value = math.nextafter(value, math.inf)
+    if not (math.isfinite(value) and x <= flint.arb(value)):
+        raise CertificateError(f"no finite float bounds {x}")
+    return value
 
 
 def _modal_state(G: StateSpace, x0: Array) -> NDArray[np.complex128]:

@@ -1,4 +1,4 @@
-"""`verify`: check a certificate from its own numbers, in ball arithmetic. Part of the trusted base.
+"""`verify`: check a certificate from its own numbers, in rigorous arithmetic. Part of the trusted base.
 
 The proof `product`: the incremental gain of a chain is at most the product of the gains of its layers. Each layer's
 gain rests on one theorem, an entry of `CHECKERS`: a checker returns or raises, and nothing else counts.
@@ -7,58 +7,68 @@ gain rests on one theorem, an entry of `CHECKERS`: a checker returns or raises, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from l2ssm.certificates import rigorous
+from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
 from l2ssm.certificates.certificate import Certificate, Claim, chain_of, model_digest
-from l2ssm.certificates.rigorous import Ball, embed, exact
+from l2ssm.certificates.midrad import FLOAT
+from l2ssm.certificates.rational import EXACT
+from l2ssm.certificates.rigorous import Arithmetic, assert_schur, exact
 from l2ssm.certificates.static_gain import gated_matrix, multiplier_matrix
-from l2ssm.errors import CertificateError, MalformedCertificateError
+from l2ssm.errors import CertificateError, MalformedCertificateError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
 
+ARITHMETICS: dict[str, Arithmetic] = {"ball": BALL, "float": FLOAT, "exact": EXACT}
 
-def verify(certificate: Certificate | str | Path, model: Any = None) -> Certificate:
+
+def verify(certificate: Certificate | str | Path, model: Any = None, arithmetic: str = "ball") -> Certificate:
     """The certificate, verified: every claim proved again from the numbers it holds, about `model` if one is given.
 
     Args:
         certificate: the object, or the path of its file.
         model: what it should be about: a `StateSpace`, an `Interconnection`, an object with a `network`, or the path of
             a model file, whose SHA-256 must be that in the certificate if it holds one.
+        arithmetic: "ball" (python-flint, 128 bit), "float" (float64 with error bounds: the fastest, refuses what it
+            cannot decide) or "exact" (rationals: small systems).
 
     Raises:
         MalformedCertificateError: it cannot be read.
         CertificateError: refuted, not proved, or about another model.
+        OptionError: an unknown arithmetic.
     """
+    if arithmetic not in ARITHMETICS:
+        raise OptionError(f"arithmetic is {arithmetic!r}, expected one of {', '.join(ARITHMETICS)}")
     checked = _fresh(certificate) if isinstance(certificate, Certificate) else Certificate.load(certificate)
     gamma, lower = checked.gamma, checked.lower
     if not gamma > 0:
         raise CertificateError(f"gamma is {gamma}, expected a number > 0")
     if checked.proof not in PROOFS:
         raise CertificateError(f"unknown proof {checked.proof!r}; known: {', '.join(PROOFS)}")
-    with rigorous.ball_arithmetic():
-        PROOFS[checked.proof](checked)
+    with ARITHMETICS[arithmetic].session():
+        PROOFS[checked.proof](checked, ARITHMETICS[arithmetic])
     if lower is not None and not 0 <= lower.gain <= gamma:
         raise CertificateError(f"the lower bound {lower.gain} is not within [0, gamma], gamma = {gamma}")
     if model is not None:
         _check_model(checked, model)
-    object.__setattr__(checked, "verified", True)
+    object.__setattr__(checked, "verified_in", ARITHMETICS[arithmetic].description)
     return checked
 
 
-def check_product(certificate: Certificate) -> None:
+def check_product(certificate: Certificate, arithmetic: Arithmetic) -> None:
     """Every claim holds and their product is at most gamma, or CertificateError."""
-    gain = check_chain(certificate.network.layers, certificate.claims, "layers")
+    gain = check_chain(certificate.network.layers, certificate.claims, "layers", arithmetic)
     if not gain <= exact(certificate.gamma):
-        raise CertificateError(f"gamma = {certificate.gamma!r} is below the product of the gains, {gain}")
+        raise CertificateError(f"gamma = {certificate.gamma!r} is below the product of the gains")
 
 
-def check_chain(layers: Sequence[Layer], claims: Sequence[Claim], name: str) -> Ball:
+def check_chain(layers: Sequence[Layer], claims: Sequence[Claim], name: str, arithmetic: Arithmetic) -> Fraction:
     """The product of the gains of the layers, each of them proved; CertificateError otherwise."""
     if len(layers) != len(claims):
         raise CertificateError(f"{name} has {len(layers)} layers and {len(claims)} claims")
@@ -69,12 +79,12 @@ def check_chain(layers: Sequence[Layer], claims: Sequence[Claim], name: str) -> 
             raise CertificateError(f"{name}.{i}: no theorem {claim.method!r} for a {type(layer).__name__}")
         if not claim.gain > 0:
             raise CertificateError(f"{name}.{i}: the gain is {claim.gain}, expected a number > 0")
-        CHECKERS[key](layer, claim, f"{name}.{i}")
+        CHECKERS[key](layer, claim, f"{name}.{i}", arithmetic)
         product *= exact(claim.gain)
     return product
 
 
-def check_cauchy(layer: Dynamic, claim: Claim, name: str) -> None:
+def check_cauchy(layer: Dynamic, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """|lam_i| < 1, delta > 0 and T < gain^2 I for the T of `bounded_real.cauchy_matrix`."""
     modes = layer.G.modes
     if modes is None:
@@ -83,82 +93,82 @@ def check_cauchy(layer: Dynamic, claim: Claim, name: str) -> None:
     delta, real, imag, Y = _witness(claim, name, "delta", "C2_real", "C2_imag", "Y")
     r = Y.shape[0]
     _expect(name, delta=(delta, (n, 1)), C2_real=(real, (r, n)), C2_imag=(imag, (r, n)), Y=(Y, (r, m)))
-    rigorous.assert_schur(modes.lam)
+    assert_schur(modes.lam)
     if not np.all(delta > 0):
         raise CertificateError(f"{name}: delta is not positive")
     lam, C2 = modes.lam[:, None], real + 1j * imag
-    T = cauchy_matrix(*(embed(M) for M in (lam, modes.B, modes.C, modes.D, delta, C2, Y)))
-    rigorous.assert_gain(T, claim.gain, name)
+    T = cauchy_matrix(*(arithmetic.embed(M) for M in (lam, modes.B, modes.C, modes.D, delta, C2, Y)))
+    arithmetic.assert_gain(T, claim.gain, name)
 
 
-def check_storage(layer: Dynamic, claim: Claim, name: str) -> None:
+def check_storage(layer: Dynamic, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """P = P' > 0 and the bounded-real matrix M(P, gain) < 0."""
     G = layer.G
     (P,) = _witness(claim, name, "P")
     _expect(name, P=(P, (G.n_x, G.n_x)))
     if not np.array_equal(P, P.T):
         raise CertificateError(f"{name}: P is not symmetric")
-    rigorous.assert_positive_definite(embed(P), f"P of {name}")
-    M = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(claim.gain) ** 2, embed)
-    rigorous.assert_positive_definite(M * -1, f"-M(P, gain) of {name}")
+    arithmetic.assert_positive_definite(arithmetic.embed(P), f"P of {name}")
+    M = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(claim.gain) ** 2, arithmetic.embed)
+    arithmetic.assert_positive_definite(M * -1, f"-M(P, gain) of {name}")
 
 
-def check_affine(layer: Affine, claim: Claim, name: str) -> None:
+def check_affine(layer: Affine, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """||W||_2 < gain."""
     _witness(claim, name)
-    rigorous.assert_gain(rigorous.gram(layer.W), claim.gain, name)
+    arithmetic.assert_gain(arithmetic.gram(layer.W), claim.gain, name)
 
 
-def check_contractive(layer: Contractive, claim: Claim, name: str) -> None:
+def check_contractive(layer: Contractive, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """||W||_2 < s and max(1 - c a s^2, c b s^2 - 1) <= gain, slopes within [a, b], a <= 0 <= b.
 
     A difference of outputs is (I - c W'SW)(u - v) with S diagonal within [a, b]: symmetric, its eigenvalues lie within
     [1 - c b s^2, 1 - c a s^2].
     """
     (s,) = _norms(claim, name, 1)
-    rigorous.assert_gain(rigorous.gram(layer.W), s, name)
+    arithmetic.assert_gain(arithmetic.gram(layer.W), s, name)
     slopes, cs2 = ACTIVATIONS[layer.activation], exact(layer.c) * exact(s) ** 2
     below, above = exact(min(slopes.slope_min, 0.0)), exact(max(slopes.slope_max, 0.0))
     if not (1 - cs2 * below <= exact(claim.gain) and cs2 * above - 1 <= exact(claim.gain)):
         raise CertificateError(f"{name}: the gain of the Contractive layer exceeds {claim.gain}")
 
 
-def check_perceptron(layer: Perceptron, claim: Claim, name: str) -> None:
+def check_perceptron(layer: Perceptron, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """||W1||_2 < s1, ||W2||_2 < s2 and s1 s2 Lip(sigma) <= gain."""
     s1, s2 = _norms(claim, name, 2)
-    rigorous.assert_gain(rigorous.gram(layer.W1), s1, f"W1 of {name}")
-    rigorous.assert_gain(rigorous.gram(layer.W2), s2, f"W2 of {name}")
+    arithmetic.assert_gain(arithmetic.gram(layer.W1), s1, f"W1 of {name}")
+    arithmetic.assert_gain(arithmetic.gram(layer.W2), s2, f"W2 of {name}")
     if not exact(s1) * exact(s2) * exact(ACTIVATIONS[layer.activation].lipschitz) <= exact(claim.gain):
         raise CertificateError(f"{name}: the gain of the Perceptron exceeds {claim.gain}")
 
 
-def check_multiplier(layer: Perceptron, claim: Claim, name: str) -> None:
+def check_multiplier(layer: Perceptron, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """T >= 0 diagonal and M(T, gain) > 0 for the M of `static_gain.multiplier_matrix`."""
     (T,) = _witness(claim, name, "T")
     _expect(name, T=(T, layer.b1[:, None].shape))
     if not np.all(T >= 0):
         raise CertificateError(f"{name}: the multiplier is not >= 0")
     sigma = ACTIVATIONS[layer.activation]
-    M = multiplier_matrix(layer.W1, layer.W2, T, sigma, exact(claim.gain) ** 2, embed)
-    rigorous.assert_positive_definite(M, f"M(T, gain) of {name}")
+    M = multiplier_matrix(layer.W1, layer.W2, T, sigma, exact(claim.gain) ** 2, arithmetic.embed)
+    arithmetic.assert_positive_definite(M, f"M(T, gain) of {name}")
 
 
-def check_gated(layer: Gated, claim: Claim, name: str) -> None:
+def check_gated(layer: Gated, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """phi = tanh and T < gain^2 I for the T of `static_gain.gated_matrix`."""
     _witness(claim, name)
     if layer.activation != "tanh":
         raise CertificateError(f"{name}: a Gated layer with the value {layer.activation!r} has no incremental gain")
-    rigorous.assert_gain(gated_matrix(layer.W, layer.V, embed), claim.gain, name)
+    arithmetic.assert_gain(gated_matrix(layer.W, layer.V, arithmetic.embed), claim.gain, name)
 
 
-def check_residual(layer: Residual, claim: Claim, name: str) -> None:
+def check_residual(layer: Residual, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
     """1 + the product of the gains inside <= gain."""
     _witness(claim, name, inner=True)
-    if not 1 + check_chain(layer.layers, claim.inner, name) <= exact(claim.gain):
+    if not 1 + check_chain(layer.layers, claim.inner, name, arithmetic) <= exact(claim.gain):
         raise CertificateError(f"{name}: 1 + the gain of the chain inside exceeds {claim.gain}")
 
 
-CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str], None]] = {
+CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str, Arithmetic], None]] = {
     (Affine, "norm"): check_affine,
     (Dynamic, "cauchy"): check_cauchy,
     (Dynamic, "storage"): check_storage,
@@ -168,7 +178,7 @@ CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str], None]] = {
     (Gated, "diamond"): check_gated,
     (Residual, "sum"): check_residual,
 }
-PROOFS: dict[str, Callable[[Certificate], None]] = {"product": check_product}
+PROOFS: dict[str, Callable[[Certificate, Arithmetic], None]] = {"product": check_product}
 
 
 def _witness(claim: Claim, name: str, *fields: str, inner: bool = False) -> list[NDArray[np.float64]]:

@@ -218,9 +218,9 @@ def assert_closed_form(cell: Any, gamma: float) -> None:
 
 
 def _assert_cauchy(cell: Bounded, gamma: float) -> None:
+    from l2ssm.certificates.balls import BALL
     from l2ssm.certificates.cauchy import best_y
     from l2ssm.certificates.certificate import Claim
-    from l2ssm.certificates.rigorous import ball_arithmetic
     from l2ssm.certificates.verify import check_cauchy
     from l2ssm.systems.layers import Dynamic
 
@@ -231,8 +231,8 @@ def _assert_cauchy(cell: Bounded, gamma: float) -> None:
     C2 = torch.view_as_complex(cell.C2_ri.double()).numpy() * np.sqrt(square)
     witness = {"delta": delta, "C2_real": C2.real, "C2_imag": C2.imag, "Y": best_y(modes, delta, C2)}
     layer = Dynamic(StateSpace.from_modes(modes.lam, modes.B, modes.C, modes.D))
-    with ball_arithmetic():
-        check_cauchy(layer, Claim("cauchy", gamma, witness), "the cell")
+    with BALL.session():
+        check_cauchy(layer, Claim("cauchy", gamma, witness), "the cell", BALL)
 
 
 def _solved(gains: Sequence[float]) -> str:

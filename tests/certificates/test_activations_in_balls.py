@@ -9,13 +9,13 @@ from typing import Any
 import flint
 import pytest
 
-from l2ssm.certificates.rigorous import ball_arithmetic, exact
+from l2ssm.certificates.balls import BALL
 from l2ssm.systems.activations import ACTIVATIONS
 
 
 def gelu_slope(s: Any) -> Any:
     """Phi(s) + s phi(s)."""
-    return (-s / exact(2.0).sqrt()).erfc() / 2 + s * (-s * s / 2).exp() / (2 * flint.arb.pi()).sqrt()
+    return (-s / flint.arb(2.0).sqrt()).erfc() / 2 + s * (-s * s / 2).exp() / (2 * flint.arb.pi()).sqrt()
 
 
 def silu_slope(s: Any) -> Any:
@@ -32,7 +32,7 @@ def interval(a: float, b: float) -> Any:
 def bounded(slope: Callable, low: float, high: float, a: float, b: float, depth: int = 40) -> bool:
     """low <= slope(s) <= high for all s in [a, b], by bisection until the balls are narrow enough."""
     value = slope(interval(a, b))
-    if value >= exact(low) and value <= exact(high):
+    if value >= flint.arb(low) and value <= flint.arb(high):
         return True
     if depth == 0:
         return False
@@ -47,7 +47,7 @@ SLOPES = {"gelu": gelu_slope, "silu": silu_slope}
 def test_slopes_on_the_whole_line(name):
     """On [-60, 60] by subdivision; beyond, sigma'(s) + sigma'(-s) = 1 and |s| e^{-|s|} (GELU: less) decides."""
     sigma, slope = ACTIVATIONS[name], SLOPES[name]
-    with ball_arithmetic():
+    with BALL.session():
         assert bounded(slope, sigma.slope_min, sigma.slope_max, -60.0, 60.0)
     tail = 61 * math.exp(-60)  # |sigma'(s)| for s < -60, decreasing further out
     assert tail < 1e-20
@@ -58,7 +58,7 @@ def test_slopes_on_the_whole_line(name):
 @pytest.mark.parametrize("name", sorted(SLOPES))
 def test_a_slope_bound_that_is_too_small_is_not_provable(name):
     sigma, slope = ACTIVATIONS[name], SLOPES[name]
-    with ball_arithmetic():
+    with BALL.session():
         assert not bounded(slope, sigma.slope_min, sigma.slope_max - 1e-7, 0.0, 4.0)
 
 

@@ -8,8 +8,9 @@ import flint
 import numpy as np
 import pytest
 
+from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix, cauchy_storage
-from l2ssm.certificates.rigorous import ball_arithmetic, embed, exact, midpoints
+from l2ssm.certificates.rigorous import exact
 
 
 def cauchy_data(seed: int, n: int, n_u: int, n_y: int, r: int) -> tuple:
@@ -57,8 +58,8 @@ def test_cauchy_storage_is_the_energy_of_the_free_response():
 @pytest.mark.parametrize("size", SIZES)
 def test_balls_agree_with_floats(size):
     data = cauchy_data(7, *size)
-    with ball_arithmetic():
-        balls = midpoints(cauchy_matrix(*(embed(M) for M in data)))
+    with BALL.session():
+        balls = cauchy_matrix(*(BALL.embed(M) for M in data)).approximate()
     np.testing.assert_allclose(balls, cauchy_matrix(*data), rtol=1e-11, atol=1e-11)
 
 
@@ -73,9 +74,9 @@ def test_dense_matrix_is_the_dissipation_form_and_agrees_in_balls(dense):
         after, y, z = G.A @ x + G.B @ u, G.C @ x + G.D @ u, np.concatenate([x, u])
         direct = after @ P @ after - x @ P @ x + y @ y - gamma**2 * (u @ u)
         assert z @ M @ z == pytest.approx(direct, rel=1e-10, abs=1e-10)
-    with ball_arithmetic():
-        balls = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(gamma) ** 2, embed)
-    np.testing.assert_allclose(midpoints(balls), M, rtol=1e-11, atol=1e-11)
+    with BALL.session():
+        balls = bounded_real_matrix(G.A, G.B, G.C, G.D, P, exact(gamma) ** 2, BALL.embed)
+    np.testing.assert_allclose(balls.approximate(), M, rtol=1e-11, atol=1e-11)
 
 
 class Rational:
@@ -129,7 +130,7 @@ def test_the_ball_contains_the_exact_rational_value():
     lam, B, C, D, delta, C2, Y = cauchy_data(11, 4, 1, 1, 1)
     pick = lambda M: [Rational(z.real, z.imag) for z in np.ravel(M).tolist()]  # noqa: E731
     T = exact_siso_cauchy(pick(lam), pick(B), pick(C), D.item(), delta.ravel().tolist(), pick(C2), Y.item())
-    with ball_arithmetic():
-        ball = cauchy_matrix(*(embed(M) for M in (lam, B, C, D, delta, C2, Y)))[0, 0]
+    with BALL.session():
+        ball = cauchy_matrix(*(BALL.embed(M) for M in (lam, B, C, D, delta, C2, Y)))[0, 0]
         assert ball.contains(flint.fmpq(T.numerator, T.denominator))
         assert ball.rad() < 1e-30 * abs(ball)

@@ -272,10 +272,9 @@ def test_no_single_number_of_the_file_can_be_changed(which, request):
                 accepted = verify(Certificate.from_json(resealed(json.loads(changed))))
             except CertificateError:
                 continue
-            assert accepted.gamma >= honest.gamma  # one unit up in gamma or in the lower bound: still true
+            assert accepted.gamma >= honest.gamma  # one unit up in gamma, a gain or the lower bound: still true
             assert accepted.lower.gain <= accepted.gamma
-            restored = replace(accepted, gamma=honest.gamma, lower=honest.lower)
-            assert restored.to_json() == text
+            assert accepted.digest == honest.digest
 
 
 @pytest.mark.parametrize("which", ["block", "dense_block", "net"])

