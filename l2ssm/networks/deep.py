@@ -1,14 +1,14 @@
 """`DeepSSM`: encoder, blocks of a cell and static layers, decoder - standardisation inside, states as arguments.
 
-Two scaffolds:
-  residual   s <- s + static(cell(s))   the usual deep SSM; its gain is bounded by prod (1 + L_i g_i), far from tight;
-  series     s <- static(cell(s))       the skip is inside the cell (D near I): with cells of gain 1 and 1-Lipschitz
-                                        static layers the product of the bounds is tight, and is the prescribed gain.
+Two scaffolds, with cells of gain 1 and 1-Lipschitz static layers where a gain is prescribed:
+  series     s <- static(g_i cell(s))       the skip is inside the cell (D near I); the gain is at most
+                                            ||H|| g_1 ... g_r ||E||: tight, and the prescribed gain for all parameters;
+  residual   s <- s + static(g_i cell(s))   the usual deep SSM; at most ||H|| (1 + g_1) ... (1 + g_r) ||E||, far from
+                                            tight: see `tighten`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,12 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from l2ssm.cells import BOUNDED_CELLS, CELLS, DiagonalCell
+from l2ssm.cells.gain import PrescribedGain
 from l2ssm.errors import OptionError
 from l2ssm.networks.scaling import Scaling
-from l2ssm.networks.static import ContractiveLayer, PerceptronLayer, StaticLayer
+from l2ssm.networks.static import LIPSCHITZ, STATIC, StaticLayer
 from l2ssm.options import integer, positive
+from l2ssm.parametrizations.spectral import spectral_norm
 
 SCAFFOLDS = ("residual", "series")
+SHARE_LIMIT = 20.0  # log gains shared over the blocks stay within it
+SMALLEST = 1e-30  # norms below it count as it
 GAIN_MARGIN = 1e-5  # the prescribed gain is undercut by this, so that rounding and the proof's slack stay below it
 
 
@@ -35,9 +39,10 @@ class Block(nn.Module):
         super().__init__()
         self.cell, self.static, self.skip = cell, nn.ModuleList(static), skip
 
-    def forward(self, s: Tensor, x0: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(output, end state) of the cell's input s (batch, time, d_model)."""
+    def forward(self, s: Tensor, x0: Tensor | None, gain: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(output, end state) of the cell's input s (batch, time, d_model); the cell's output is multiplied by gain."""
         v, x_end = self.cell(s, x0)
+        v = v if gain is None else v * gain.to(v.dtype)
         for layer in self.static_chain():
             v = layer(v)
         return (s + v if self.skip else v), x_end
@@ -56,23 +61,27 @@ class DeepSSM(nn.Module):
         layers: number of blocks.
         d_model: width of the blocks.
         n_x: complex states of a cell.
-        gamma: prescribed gain from u to y in physical units (cells of `BOUNDED_CELLS` only); None: no prescription.
+        gamma: prescribed gain from u to y in physical units (cells of `BOUNDED_CELLS`, static layers of `LIPSCHITZ`);
+            None: no prescription.
+        learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
         scaffold: "residual" or "series"; default "series" with gamma, "residual" without.
-        static_layers: static layers of a block.
-        hidden: hidden units of a static layer, default 2 d_model ("residual") or d_model ("series").
-        activation: default "gelu", or "tanh" where the layer must be 1-Lipschitz.
+        static: a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`, "perceptron" otherwise.
+        static_layers: static layers of a block; default 2 if they are 1-Lipschitz, else 1.
+        hidden, activation: of a static layer; default as the layer says.
         slowest: longest initial time constant in samples.
         cell_options: keyword-only options of the cell.
         seed: of the initial parameters.
 
     Raises:
-        OptionError: an unknown name, a size below 1, gamma not positive, or gamma with a cell that cannot hold it.
+        OptionError: an unknown name, a size below 1, gamma not positive, or gamma with a cell or a static layer that
+            cannot hold it.
     """
 
     u_mean: Tensor
     u_std: Tensor
     y_mean: Tensor
     y_std: Tensor
+    log_tightness: Tensor
 
     def __init__(
         self,
@@ -83,7 +92,9 @@ class DeepSSM(nn.Module):
         d_model: int = 16,
         n_x: int = 16,
         gamma: float | None = None,
+        learn_gamma: bool = False,
         scaffold: str | None = None,
+        static: str | None = None,
         static_layers: int | None = None,
         hidden: int | None = None,
         activation: str | None = None,
@@ -92,13 +103,22 @@ class DeepSSM(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        bounded = cell in BOUNDED_CELLS
+        scaffold = scaffold or ("residual" if gamma is None else "series")
+        static = static or ("contractive" if bounded else "perceptron")
         given = {"hidden": hidden, "static_layers": static_layers}
         sizes = {"layers": layers, "d_model": d_model, "n_x": n_x} | {k: v for k, v in given.items() if v is not None}
-        _check_options(cell, gamma, scaffold, **sizes)
-        bounded = cell in BOUNDED_CELLS
-        scaffold = scaffold or ("series" if gamma is not None else "residual")
-        self.n_u, self.n_y, self.gamma = scaling.u_mean.size, scaling.y_mean.size, gamma
-        self.bound = None if gamma is None else (1.0 if scaffold == "series" else 2.0**layers)
+        _check_names(cell, scaffold, static)
+        for name, size in sizes.items():
+            integer(name, size, 1)
+        options = dict(cell_options or {})
+        if gamma is not None:
+            _check_prescribable(positive("gamma", gamma, "gain"), cell, static, options)
+        elif scaffold == "series" and not bounded:
+            raise OptionError(f"the series scaffold needs a bounded cell ({', '.join(BOUNDED_CELLS)}), not {cell!r}")
+        elif learn_gamma:
+            raise OptionError("learn_gamma needs gamma, the value to start from")
+        self.n_u, self.n_y, self.scaffold = scaling.u_mean.size, scaling.y_mean.size, scaffold
         for name in ("u_mean", "u_std", "y_mean", "y_std"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name)))  # float64: units can be large
         generator = torch.Generator().manual_seed(seed)
@@ -106,23 +126,25 @@ class DeepSSM(nn.Module):
         self.e = nn.Parameter(torch.zeros(d_model))
         self.H = nn.Parameter(nn.init.orthogonal_(torch.empty(self.n_y, d_model), generator=generator))
         self.h = nn.Parameter(torch.zeros(self.n_y))
+        self.gain = None if gamma is None else PrescribedGain(float(gamma), learned=learn_gamma)
+        self.register_buffer("log_tightness", torch.zeros((), dtype=torch.float64))
+        if self.gain is not None:
+            self.shares = nn.Parameter(torch.zeros(layers + 2))
 
-        def static() -> StaticLayer:
-            if bounded:
-                return ContractiveLayer(
-                    d_model, hidden=hidden or d_model, activation=activation or "tanh", generator=generator
-                )
-            return PerceptronLayer(
-                d_model, hidden=hidden or 2 * d_model, activation=activation or "gelu", generator=generator
-            )
+        def layer() -> StaticLayer:
+            return STATIC[static](d_model, d_model, hidden=hidden, activation=activation, generator=generator)
 
         def block() -> Block:
-            options = dict(cell_options or {})
             made = CELLS[cell].start(d_model, n_x, d_model, slowest=slowest, generator=generator, **options)
-            count = static_layers or (2 if bounded else 1)
-            return Block(made, [static() for _ in range(count)], skip=scaffold == "residual")
+            count = static_layers or (2 if static in LIPSCHITZ else 1)
+            return Block(made, [layer() for _ in range(count)], skip=scaffold == "residual")
 
         self.blocks = nn.ModuleList(block() for _ in range(layers))
+
+    @property
+    def gamma(self) -> float | None:
+        """The prescribed gain in physical units, now."""
+        return None if self.gain is None else self.gain.value
 
     @property
     def state_sizes(self) -> list[int]:
@@ -133,21 +155,60 @@ class DeepSSM(nn.Module):
         """The blocks, in order."""
         return [block for block in self.blocks if isinstance(block, Block)]
 
+    def gains(self) -> list[Tensor] | None:
+        """The norm of the encoder, the gains g_1 ... g_r of the cells and the norm of the decoder, float64.
+
+        They share gamma by the learned weights w: in the series scaffold log g_i = w_i - mean(w), and the ends take in
+        addition half of log gamma each, so that the product is gamma; in the residual scaffold log g_i = w_i, and the
+        ends share what (1 + g_1) ... (1 + g_r) leaves. None where no gain is prescribed.
+        """
+        if self.gain is None:
+            return None
+        unit = float(self.u_std.min() / self.y_std.max()) * (1 - GAIN_MARGIN)
+        log_ends = 0.5 * (torch.log(self.gain() * unit) + self.log_tightness.double())
+        w = torch.clamp(self.shares.double(), -SHARE_LIMIT, SHARE_LIMIT)
+        if self.scaffold == "series":
+            w = w - w.mean()
+        else:
+            ends = 0.5 * (w[0] - w[-1])
+            log_ends = log_ends - 0.5 * torch.log1p(torch.exp(w[1:-1])).sum()
+            w = torch.cat([ends[None], w[1:-1], -ends[None]])
+        first, *middle, last = torch.unbind(w)
+        return [torch.exp(v) for v in (first + log_ends, *middle, last + log_ends)]
+
+    def cell_gains(self) -> list[Tensor] | list[None]:
+        """The factors g_1 ... g_r behind the cells, None where no gain is prescribed."""
+        gains = self.gains()
+        return [None] * len(self.blocks) if gains is None else gains[1:-1]
+
+    @torch.no_grad()
+    def tighten(self, certified: float) -> None:
+        """Scale both ends so that a gain of `certified` at the present parameters becomes gamma.
+
+        From then on the gain is at most gamma at these parameters and where the product bound allows, no longer at all:
+        what is deployed must be certified again.
+
+        Args:
+            certified: a proved gain of the present model, > 0.
+        """
+        assert self.gamma is not None
+        self.log_tightness += torch.log(torch.tensor(self.gamma * (1 - GAIN_MARGIN) / certified))
+
     def encoder(self) -> tuple[Tensor, Tensor]:
-        """(W, b) acting on the standardised input; of norm sqrt(gamma) in units of the scaling where prescribed."""
-        return self._prescribed(self.E, (self.u_std.min() / self.u_std).to(self.E.dtype)), self.e
+        """(W, b) acting on the standardised input; of a prescribed norm in units of the scaling, see `gains`."""
+        return self._prescribed(self.E, self.u_std.min() / self.u_std, 0), self.e
 
     def decoder(self) -> tuple[Tensor, Tensor]:
         """(W, b) giving the standardised output."""
-        weight = (self.y_std / self.y_std.max()).to(self.H.dtype)
-        return self._prescribed(self.H.mT, weight).mT, self.h
+        return self._prescribed(self.H.mT, self.y_std / self.y_std.max(), -1).mT, self.h
 
-    def _prescribed(self, W: Tensor, weight: Tensor) -> Tensor:
-        """W (., channels) scaled so that ||W diag(weight)|| is the square root of the gain left to the two ends."""
-        if self.gamma is None or self.bound is None:
+    def _prescribed(self, W: Tensor, weight: Tensor, end: int) -> Tensor:
+        """W (., channels) scaled so that ||W diag(weight)|| is the gain of this end."""
+        gains = self.gains()
+        if gains is None:
             return W
-        gain = self.gamma * (1 - GAIN_MARGIN) / self.bound * float(self.u_std.min() / self.y_std.max())
-        return W * (math.sqrt(gain) / torch.linalg.matrix_norm(W * weight, ord=2))
+        norm = torch.clamp(spectral_norm(W.double() * weight.double()), min=SMALLEST)
+        return (W.double() * (gains[end] / norm)).to(W.dtype)
 
     def forward(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(y, x_end) of u from the state x0.
@@ -168,24 +229,27 @@ class DeepSSM(nn.Module):
         starts = [None] * len(sizes) if x0 is None else list(torch.split(x0, sizes, dim=1))
         s = functional.linear(u, *self.encoder())
         ends = []
-        for block, start in zip(self.chain(), starts, strict=True):
-            s, end = block(s, start)
+        for block, start, gain in zip(self.chain(), starts, self.cell_gains(), strict=True):
+            s, end = block(s, start, gain)
             ends.append(end)
         return functional.linear(s, *self.decoder()), torch.cat(ends, dim=1)
 
 
-def _check_options(cell: str, gamma: float | None, scaffold: str | None, **sizes: int) -> None:
-    if cell not in CELLS:
-        raise OptionError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
-    if scaffold is not None and scaffold not in SCAFFOLDS:
-        raise OptionError(f"unknown scaffold {scaffold!r}; known: {', '.join(SCAFFOLDS)}")
-    if gamma is not None:
-        positive("gamma", gamma, "gain")
-    if gamma is not None and cell not in BOUNDED_CELLS:
+def _check_names(cell: str, scaffold: str, static: str) -> None:
+    for what, name, known in (("cell", cell, CELLS), ("scaffold", scaffold, SCAFFOLDS), ("static", static, STATIC)):
+        if name not in known:
+            raise OptionError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def _check_prescribable(gamma: float, cell: str, static: str, options: Mapping[str, Any]) -> None:
+    """OptionError unless every part of the model can hold its share of gamma."""
+    if cell not in BOUNDED_CELLS:
         raise OptionError(
             f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, or no gamma"
         )
-    if scaffold == "series" and cell not in BOUNDED_CELLS:
-        raise OptionError(f"the series scaffold needs a bounded cell ({', '.join(BOUNDED_CELLS)}), not {cell!r}")
-    for name, size in sizes.items():
-        integer(name, size, 1)
+    if static not in LIPSCHITZ:
+        why = "has no finite gain" if static == "glu" else "can have any gain"
+        raise OptionError(f"static {static!r} {why}; with gamma = {gamma:g} use one of {', '.join(LIPSCHITZ)}")
+    for name in ("gamma", "learn_gamma"):
+        if name in options:
+            raise OptionError(f"cell_options has {name!r}, but the gains of the cells follow from gamma of the model")

@@ -12,6 +12,7 @@ from l2ssm.networks.deep import DeepSSM
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layer import Layer
 from l2ssm.systems.layers import Dynamic, Residual
+from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.static_layers import Affine
 
 
@@ -43,8 +44,11 @@ def freeze(
     E = E / m.u_std
     H, h = m.y_std[:, None] * H, m.y_mean + m.y_std * h
     layers: list[Layer] = [Affine(E.numpy(), (e - E @ m.u_mean).numpy())]
-    for block in m.chain():
-        chain = [Dynamic(block.cell.realization(dt)), *(layer.frozen() for layer in block.static_chain())]
+    for block, gain in zip(m.chain(), m.cell_gains(), strict=True):
+        G = block.cell.realization(dt)
+        if gain is not None:
+            G = StateSpace(G.A, G.B, float(gain) * G.C, float(gain) * G.D, dt)
+        chain = [Dynamic(G), *(layer.frozen() for layer in block.static_chain())]
         layers += [Residual(tuple(chain))] if block.skip else chain
     layers.append(Affine(H.numpy(), h.numpy()))
 

@@ -1,16 +1,23 @@
-"""Static layers for training; each says what it is once frozen (`frozen()`), number by number."""
+"""Static layers for training; each says what it is once frozen (`frozen()`), number by number, and its bound.
+
+`STATIC` is the table of all. Those of `LIPSCHITZ` are 1-Lipschitz for every parameter value, biases included, so that a
+network of such layers and of bounded cells holds a prescribed gain.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from l2ssm.errors import OptionError
+from l2ssm.parametrizations.orthogonal import semi_orthogonal
+from l2ssm.parametrizations.spectral import spectral_norm
 from l2ssm.systems.layer import Layer
-from l2ssm.systems.static_layers import Contractive, Perceptron
+from l2ssm.systems.static_layers import Contractive, Gated, Perceptron
 
 ACTIVATION_MODULES = {
     "tanh": torch.tanh,
@@ -18,87 +25,260 @@ ACTIVATION_MODULES = {
     "gelu": functional.gelu,
     "silu": functional.silu,
 }
+SLACK = 1 - 1e-6  # of a unit norm, so that rounding cannot push it above 1
+SMALLEST = 1e-6  # norms below it count as it
 
 
 class StaticLayer(nn.Module, ABC):
-    """A memoryless map (batch, time, n) -> (batch, time, n)."""
+    """A memoryless map (batch, time, n_in) -> (batch, time, n_out).
+
+    Args:
+        n_in, n_out: widths.
+        hidden: hidden units; None chooses.
+        activation: a name of the layer's `activations`; None: the first of them.
+        generator: source of randomness.
+
+    Attributes:
+        activations: the activations the layer can have; those of a 1-Lipschitz layer have slopes in [0, 1].
+        one_lipschitz: whether it is 1-Lipschitz for every parameter value.
+
+    Raises:
+        OptionError: an activation or a size that the layer cannot have.
+    """
+
+    activations: ClassVar[tuple[str, ...]] = ("tanh", "relu")
+    one_lipschitz: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        hidden: int | None = None,
+        activation: str | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.activation = activation or (self.activations or ("",))[0]
+        if activation is not None and activation not in ACTIVATION_MODULES:
+            raise OptionError(f"unknown activation {activation!r}; known: {', '.join(ACTIVATION_MODULES)}")
+        if activation is not None and activation not in self.activations:
+            known = ", ".join(self.activations)
+            reason = f"has slopes outside [0, 1]; it takes {known}" if known else "does not apply, it has its own"
+            raise OptionError(f"{type(self).__name__}: activation {activation!r} {reason}")
+        self.build(n_in, n_out, hidden, generator)
+
+    @abstractmethod
+    def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
+        """Create the parameters."""
 
     @abstractmethod
     def frozen(self) -> Layer:
         """The same map as explicit float64 numbers."""
 
 
-class PerceptronLayer(StaticLayer):
-    """y = W2 sigma(W1 x + b1) + b2, no bound on its Lipschitz constant.
+class TwoMatrixLayer(StaticLayer):
+    """y = W2 sigma(W1 x + b1) + b2 with the numbers that `weights` returns."""
 
-    Args:
-        n: width.
-        hidden: hidden width.
-        activation: a name of `systems.activations.ACTIVATIONS`.
-        generator: source of randomness.
-    """
+    @abstractmethod
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """(W1 (hidden, n_in), W2 (n_out, hidden)), computed in float64."""
 
-    def __init__(self, n: int, *, hidden: int, activation: str, generator: torch.Generator | None = None) -> None:
-        super().__init__()
-        self.activation = check_activation(activation)
-        self.W1 = nn.Parameter(torch.randn(hidden, n, generator=generator) * n**-0.5)
+    def biases(self, hidden: int, n_out: int, generator: torch.Generator | None) -> None:
+        """Create b1 uniform in [-1, 1] and b2 = 0."""
         self.b1 = nn.Parameter(torch.rand(hidden, generator=generator) * 2 - 1)
-        self.W2 = nn.Parameter(torch.randn(n, hidden, generator=generator) * (0.5 * hidden**-0.5))
-        self.b2 = nn.Parameter(torch.zeros(n))
+        self.b2 = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """The map at every sample."""
-        hidden = ACTIVATION_MODULES[self.activation](functional.linear(x, self.W1, self.b1))
-        return functional.linear(hidden, self.W2, self.b2)
+        W1, W2 = (W.to(x.dtype) for W in self.weights())
+        return functional.linear(ACTIVATION_MODULES[self.activation](functional.linear(x, W1, self.b1)), W2, self.b2)
 
+    @torch.no_grad()
     def frozen(self) -> Layer:
-        """`Perceptron` with the parameters as they are."""
-        W1, b1, W2, b2 = (v.detach().double().cpu().numpy() for v in (self.W1, self.b1, self.W2, self.b2))
+        """`Perceptron`."""
+        W1, W2, b1, b2 = (v.double().cpu().numpy() for v in (*self.weights(), self.b1, self.b2))
         return Perceptron(W1, b1, W2, b2, self.activation)
 
 
+class PerceptronLayer(TwoMatrixLayer):
+    """y = W2 sigma(W1 x + b1) + b2 with free W1, W2: no bound on its Lipschitz constant. hidden: 2 n_in."""
+
+    activations = ("gelu", "tanh", "relu", "silu")
+    one_lipschitz = False
+
+    def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
+        """See `StaticLayer.build`."""
+        hidden = hidden or 2 * n_in
+        self.W1 = nn.Parameter(torch.randn(hidden, n_in, generator=generator) * n_in**-0.5)
+        self.W2 = nn.Parameter(torch.randn(n_out, hidden, generator=generator) * (0.5 * hidden**-0.5))
+        self.biases(hidden, n_out, generator)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See `TwoMatrixLayer.weights`."""
+        return self.W1.double(), self.W2.double()
+
+
+class SemiOrthogonal(nn.Module):
+    """A matrix with orthonormal columns or rows, `start` at zero parameters; any other by the Cayley transform.
+
+    Args:
+        start: (rows, columns) with orthonormal columns, or rows where it is wide.
+    """
+
+    basis: Tensor
+
+    def __init__(self, start: Tensor) -> None:
+        super().__init__()
+        self.wide = start.shape[1] > start.shape[0]
+        tall = (start.mT if self.wide else start).double()
+        rows, columns = tall.shape
+        basis, R = torch.linalg.qr(tall, mode="complete")
+        basis[:, :columns] *= torch.sign(torch.diagonal(R))
+        self.register_buffer("basis", basis)
+        self.X = nn.Parameter(torch.zeros(columns, columns))
+        self.Y = nn.Parameter(torch.zeros(rows - columns, columns))
+
+    def forward(self) -> Tensor:
+        """The matrix, computed in float64."""
+        Q = self.basis.double() @ semi_orthogonal(self.X.double(), self.Y.double())
+        return Q.mT if self.wide else Q
+
+
+class OrthogonalLayer(TwoMatrixLayer):
+    """y = Q2 sigma(Q1 x + b1) + b2, Q1 and Q2 with orthonormal rows or columns: 1-Lipschitz. hidden: n_in.
+
+    Starts with Q2 = Q1' where the widths allow it: the identity on small signals.
+    """
+
+    def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
+        """See `StaticLayer.build`."""
+        hidden = hidden or n_in
+        start = nn.init.orthogonal_(torch.empty(hidden, n_in), generator=generator)
+        back = start.mT if n_out == n_in else nn.init.orthogonal_(torch.empty(n_out, hidden), generator=generator)
+        self.Q1, self.Q2 = SemiOrthogonal(start), SemiOrthogonal(back)
+        self.biases(hidden, n_out, generator)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See `TwoMatrixLayer.weights`."""
+        return SLACK * self.Q1(), self.Q2()
+
+
+class SandwichLayer(TwoMatrixLayer):
+    """y = sqrt2 A' Psi sigma(sqrt2 Psi^-1 B x + b1) + b2, A A' + B B' = I, Psi > 0 diagonal: 1-Lipschitz. hidden: n_in.
+
+    Every perceptron that a diagonal multiplier (Psi^2) proves 1-Lipschitz is one of these. At most n_in + n_out hidden
+    units. Starts with A = B and Psi = I where the widths allow it: the identity on small signals.
+
+    Source: Wang and Manchester, "Direct parameterization of Lipschitz-bounded deep networks", 2023.
+    """
+
+    def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
+        """See `StaticLayer.build`."""
+        hidden = hidden or n_in
+        if hidden > n_in + n_out:
+            raise OptionError(f"hidden is {hidden}, a sandwich layer has at most n_in + n_out = {n_in + n_out}")
+        if hidden <= min(n_in, n_out):
+            B = nn.init.orthogonal_(torch.empty(n_in, hidden), generator=generator)
+            A = B if n_out == n_in else nn.init.orthogonal_(torch.empty(n_out, hidden), generator=generator)
+            start = torch.cat([A, B]) * 0.5**0.5
+        else:
+            start = nn.init.orthogonal_(torch.empty(n_out + n_in, hidden), generator=generator)
+        self.AB = SemiOrthogonal(start)
+        self.log_psi = nn.Parameter(torch.zeros(hidden))
+        self.biases(hidden, n_out, generator)
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See `TwoMatrixLayer.weights`."""
+        AB, psi = self.AB(), torch.exp(torch.clamp(self.log_psi.double(), -LOG_PSI, LOG_PSI))
+        n_out = self.b2.numel()
+        return 2**0.5 * AB[n_out:].mT / psi[:, None], 2**0.5 * AB[:n_out] * psi
+
+
 class ContractiveLayer(StaticLayer):
-    """y = x - (2 / ||W||^2) W' sigma(W x + b): 1-Lipschitz for every W and b, slopes of sigma in [0, 1].
+    """y = x - (2 / ||W||^2) W' sigma(W x + b): 1-Lipschitz for every W and b. hidden: n_in = n_out.
 
     The Jacobian I - (2 / ||W||^2) W' diag(sigma') W is symmetric with eigenvalues in [-1, 1]
     (Meunier et al., "A Dynamical System Perspective for Lipschitz Neural Networks", 2022).
-
-    Args:
-        n: width.
-        hidden: number of hidden units.
-        activation: "tanh" or "relu".
-        generator: source of randomness.
     """
 
-    def __init__(self, n: int, *, hidden: int, activation: str, generator: torch.Generator | None = None) -> None:
-        super().__init__()
-        if check_activation(activation) not in ("tanh", "relu"):
-            raise OptionError(
-                f"activation {activation!r} has slopes outside [0, 1]; a 1-Lipschitz layer takes tanh, relu"
-            )
-        self.activation = activation
-        self.W = nn.Parameter(nn.init.orthogonal_(torch.empty(hidden, n), generator=generator))
+    def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
+        """See `StaticLayer.build`."""
+        if n_out != n_in:
+            raise OptionError(f"a contractive layer has as many outputs as inputs, not {n_in} inputs, {n_out} outputs")
+        hidden = hidden or n_in
+        self.W = nn.Parameter(nn.init.orthogonal_(torch.empty(hidden, n_in), generator=generator))
         self.b = nn.Parameter(torch.rand(hidden, generator=generator) * 4 - 2)
 
     def step_size(self) -> Tensor:
-        """c = 2 / ||W||^2, from the singular values, a little below so that rounding cannot push it above."""
-        return 2 * (1 - 1e-6) / torch.linalg.matrix_norm(self.W, ord=2) ** 2
+        """c = 2 / ||W||^2, in float64."""
+        return 2 * SLACK / torch.clamp(spectral_norm(self.W.double()), min=SMALLEST) ** 2
 
     def forward(self, x: Tensor) -> Tensor:
         """The map at every sample."""
         hidden = ACTIVATION_MODULES[self.activation](functional.linear(x, self.W, self.b))
-        return x - functional.linear(hidden, (self.step_size() * self.W).mT)
+        return x - functional.linear(hidden, (self.step_size() * self.W.double()).to(x.dtype).mT)
 
     @torch.no_grad()
     def frozen(self) -> Layer:
-        """`Contractive` with the step size evaluated in float64."""
-        W = self.W.detach().double()
-        c = 2 * (1 - 1e-6) / torch.linalg.matrix_norm(W, ord=2) ** 2
-        return Contractive(W.cpu().numpy(), self.b.detach().double().cpu().numpy(), float(c), self.activation)
+        """`Contractive`."""
+        W, b = (v.double().cpu().numpy() for v in (self.W, self.b))
+        return Contractive(W, b, float(self.step_size()), self.activation)
 
 
-def check_activation(name: str) -> str:
-    """The name, or an OptionError that lists the activations there are."""
-    if name not in ACTIVATION_MODULES:
-        raise OptionError(f"unknown activation {name!r}; known: {', '.join(ACTIVATION_MODULES)}")
-    return name
+class GLULayer(StaticLayer):
+    """y = (W x + b) * g(V x + c), g logistic: the gated linear unit; its slope grows with x, no bound at all."""
+
+    activations = ()
+    one_lipschitz = False
+    value: ClassVar[str] = "identity"
+
+    def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
+        """See `StaticLayer.build`."""
+        if hidden is not None:
+            raise OptionError(f"hidden is {hidden}, but a gated layer has no hidden units")
+        self.W = nn.Parameter(nn.init.orthogonal_(torch.empty(n_out, n_in), generator=generator))
+        self.V = nn.Parameter(torch.randn(n_out, n_in, generator=generator) * n_in**-0.5)
+        self.b = nn.Parameter(torch.zeros(n_out))
+        self.c = nn.Parameter(torch.ones(n_out))
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """(W, V) as they are used, computed in float64."""
+        return self.W.double(), self.V.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map at every sample."""
+        W, V = (M.to(x.dtype) for M in self.weights())
+        value = functional.linear(x, W, self.b)
+        return (torch.tanh(value) if self.value == "tanh" else value) * torch.sigmoid(functional.linear(x, V, self.c))
+
+    @torch.no_grad()
+    def frozen(self) -> Layer:
+        """`Gated`."""
+        W, V, b, c = (v.double().cpu().numpy() for v in (*self.weights(), self.b, self.c))
+        return Gated(W, b, V, c, self.value)
+
+
+class GatedLayer(GLULayer):
+    """y = tanh(W x + b) * g(V x + c), ||[W; V / 4]|| <= 1: the bounded twin of the gated linear unit, 1-Lipschitz."""
+
+    one_lipschitz = True
+    value = "tanh"
+
+    def weights(self) -> tuple[Tensor, Tensor]:
+        """See `GLULayer.weights`; both are divided by the norm of [W; V / 4] where it is above 1."""
+        W, V = self.W.double(), self.V.double()
+        scale = SLACK / torch.clamp(spectral_norm(torch.cat([W, 0.25 * V])), min=1.0)
+        return scale * W, scale * V
+
+
+LOG_PSI = 20.0  # |log Psi| of a sandwich layer stays below it
+STATIC: dict[str, type[StaticLayer]] = {
+    "perceptron": PerceptronLayer,
+    "contractive": ContractiveLayer,
+    "sandwich": SandwichLayer,
+    "orthogonal": OrthogonalLayer,
+    "gated": GatedLayer,
+    "glu": GLULayer,
+}
+LIPSCHITZ = tuple(name for name, layer in STATIC.items() if layer.one_lipschitz)

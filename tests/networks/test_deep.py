@@ -11,6 +11,7 @@ from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
+from l2ssm.networks.static import LIPSCHITZ
 
 SCALING = Scaling(np.array([3.0, -1.0]), np.array([2.0, 0.5]), np.array([10.0, 0.0, 1.0]), np.array([4.0, 1.0, 0.1]))
 KINDS = [
@@ -20,8 +21,13 @@ KINDS = [
     {"cell": "bounded", "gamma": 3.0, "scaffold": "residual"},
     {"cell": "bounded"},
     {"cell": "bounded", "scaffold": "series", "activation": "relu", "gamma": 0.1},
+    {"cell": "contraction_dense", "gamma": 2.0, "static": "sandwich", "learn_gamma": True},
+    {"cell": "l2ru_diagonal", "gamma": 2.0, "static": "orthogonal", "scaffold": "residual"},
+    {"cell": "bounded", "gamma": 2.0, "static": "gated"},
+    {"cell": "lru", "static": "glu"},
 ]
 KIND_IDS = [" ".join(map(str, k.values())) for k in KINDS]
+LIPSCHITZ_IDS = [f"{scaffold} {static}" for scaffold in ("series", "residual") for static in LIPSCHITZ]
 
 
 def perturbed(seed: int, size: float = 0.3, **options) -> DeepSSM:
@@ -62,14 +68,57 @@ def test_carrying_the_state_equals_one_run(options):
     torch.testing.assert_close(last, end, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("scaffold", ["series", "residual"])
+@pytest.mark.parametrize("kind", LIPSCHITZ_IDS)
 @pytest.mark.parametrize("seed", range(4))
-def test_prescribed_gain_is_proved_for_random_parameters(scaffold, seed):
+def test_prescribed_gain_is_proved_for_random_parameters(kind, seed):
     """The rigorous certificate of the frozen numbers never exceeds gamma, physical units, however large the weights."""
-    gamma = [0.1, 1.0, 7.5, 100.0][seed]
-    model = perturbed(seed, size=[0.1, 1.0, 5.0, 0.5][seed], cell="bounded", gamma=gamma, scaffold=scaffold)
+    scaffold, static = kind.split()
+    gamma, size = [0.1, 1.0, 7.5, 100.0][seed], [0.1, 1.0, 5.0, 0.5][seed]
+    model = perturbed(seed, size=size, cell="bounded", gamma=gamma, scaffold=scaffold, static=static)
     certificate = certify(freeze(model, 1.0), lower=False)
     assert 0 < certificate.gamma <= gamma
+
+
+def test_the_gain_is_shared_by_learned_weights():
+    model = perturbed(3, cell="bounded", gamma=7.0, layers=2)
+    gains = torch.stack(model.gains())
+    in_units = 7.0 * float(model.u_std.min() / model.y_std.max())
+    product = float(gains.prod().detach())
+    assert in_units * (1 - 2e-5) < product < in_units
+    assert len(set(gains.tolist())) == 4
+    gains[1].backward()
+    assert float(model.shares.grad.abs().min()) > 0
+    with torch.no_grad():
+        encoder = model.encoder()[0] * (model.u_std.min() / model.u_std)
+        decoder = model.decoder()[0] * (model.y_std / model.y_std.max())[:, None]
+        for end, gain in ((encoder, gains[0]), (decoder, gains[-1])):
+            torch.testing.assert_close(torch.linalg.matrix_norm(end, ord=2), gain, rtol=1e-6, atol=0)
+
+
+def test_a_learned_gain_is_positive_and_trained():
+    model = DeepSSM(SCALING, cell="bounded", gamma=3.0, learn_gamma=True, layers=1)
+    u = 10 * torch.randn(2, 50, 2, generator=torch.Generator().manual_seed(0))
+    optimizer = torch.optim.SGD([p for n, p in model.named_parameters() if n == "gain.log_gamma"], lr=1e-2)
+    for direction in (-1.0, 1.0):
+        before = model.gamma
+        (-direction * model(u)[0].square().mean()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert (model.gamma - before) * direction > 0
+    with torch.no_grad():
+        model.gain.log_gamma.fill_(-1e9)
+    assert model.gamma > 0
+    assert np.isfinite(model.gamma)
+
+
+def test_tightening_brings_a_residual_network_to_its_certified_gain():
+    """The product bound of 3 residual blocks is 8 times; what is certified decides, and is gamma afterwards."""
+    model = perturbed(0, size=0.1, cell="bounded", gamma=2.0, scaffold="residual")
+    before = certify(freeze(model, 1.0), lower=False).gamma
+    assert before < 1.9
+    model.tighten(before)
+    assert certify(freeze(model, 1.0), lower=False).gamma == pytest.approx(2.0, rel=1e-4)
+    assert certify(freeze(model, 1.0), lower=False).gamma < 2.0
 
 
 def test_prescribed_gain_holds_along_random_pairs_of_inputs():
@@ -95,6 +144,17 @@ def test_same_seed_same_parameters():
         ({"gamma": -1.0, "cell": "bounded"}, "gamma is -1.0"),
         ({"gamma": float("nan"), "cell": "bounded"}, "gamma is nan"),
         ({"gamma": 2.0, "cell": "lru"}, "cell 'lru' cannot hold a prescribed gain"),
+        ({"static": "maxout"}, "unknown static 'maxout'; known: perceptron, contractive, sandwich"),
+        (
+            {"gamma": 2.0, "cell": "bounded", "static": "glu"},
+            "static 'glu' has no finite gain; with gamma = 2 use one of",
+        ),
+        (
+            {"gamma": 2.0, "cell": "bounded", "static": "perceptron"},
+            "static 'perceptron' can have any gain; with gamma",
+        ),
+        ({"gamma": 2.0, "cell": "bounded", "cell_options": {"gamma": 3.0}}, "cell_options has 'gamma', but the gains"),
+        ({"learn_gamma": True}, "learn_gamma needs gamma, the value to start from"),
         ({"scaffold": "series"}, "series scaffold needs a bounded cell"),
         ({"scaffold": "ladder"}, "unknown scaffold 'ladder'; known: residual, series"),
         ({"layers": 0}, "layers is 0, expected an integer >= 1"),
