@@ -64,8 +64,7 @@ def lmu(n: int, window: float = 1.0) -> tuple[Array, Array]:
     """(A, B) of the Legendre memory unit: LegT in the coordinates (-1)^n sqrt(2n+1) c_n (Voelker et al. 2019)."""
     A, B, _ = legt(n, window)
     scale = window * B * np.where(np.arange(n) % 2, -1.0, 1.0)
-    A *= np.outer(scale, 1 / scale)
-    return A, scale * B
+    return scale[:, None] * A / scale, scale * B
 
 
 def lagt(n: int, tilt: float = 0.5, window: float = 1.0) -> Hippo:
@@ -122,7 +121,7 @@ def _fourier(n: int) -> tuple[Array, Array]:
     if integer("n", n, 2) % 2:
         raise OptionError(f"n is {n}, expected an even number: the states are pairs of cosine and sine")
     frequency = 2 * np.pi * np.arange(n // 2)
-    S = np.kron(np.diag(frequency), [[0.0, -1.0], [1.0, 0.0]])
+    S = np.asarray(np.kron(np.diag(frequency), [[0.0, -1.0], [1.0, 0.0]]), dtype=np.float64)
     g = np.tile([2**0.5, 0.0], n // 2)
     g[0] = 1.0
     return S, g
