@@ -10,11 +10,13 @@ from l2ssm.cells.contraction import Contraction, ContractionDense
 from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lru import LRU
+from l2ssm.cells.s4 import S4
 from l2ssm.cells.s4d import S4D
 from l2ssm.cells.s5 import S5, S5Bidirectional
 
 CELLS: dict[str, type[Any]] = {
     "lru": LRU,
+    "s4": S4,
     "s4d": S4D,
     "s5": S5,
     "bounded": Bounded,
@@ -36,6 +38,7 @@ __all__ = [
     "CELLS",
     "L2RU",
     "LRU",
+    "S4",
     "S4D",
     "S5",
     "Bounded",

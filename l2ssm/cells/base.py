@@ -7,6 +7,7 @@ in one tensor. A dense cell of 2 n_x real states (x_1, x_2, ...) shows them as x
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from l2ssm.errors import OptionError, RealizationError
 from l2ssm.parametrizations.lti import LTI, DenseLTI
 from l2ssm.parametrizations.stable import time_constants
-from l2ssm.scan import dense_scan, lti_scan
+from l2ssm.scan import dense_scan, lti_scan, step
 from l2ssm.systems.state_space import StateSpace
 
 
@@ -66,6 +67,10 @@ class Cell(nn.Module, ABC):
     def forward(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex."""
 
+    @abstractmethod
+    def stepper(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The recurrence for real time: a function (u[k] (batch, n_u), x[k]) -> (y[k], x[k+1]) of fixed numbers."""
+
     @torch.no_grad()
     def realization(self, dt: float = 1.0) -> StateSpace:
         """The numbers `forward` uses, exactly, as a real float64 system of 2 n_x states (Re x_1, Im x_1, Re x_2, ...).
@@ -94,6 +99,11 @@ class DiagonalCell(Cell):
         lam, B, C, D = self.system()
         return lti_scan(u, lam, B, C, D, x0)
 
+    def stepper(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """See `Cell.stepper`."""
+        lti = self.system()
+        return lambda u, x: step(x, u, *lti)
+
     def _realization(self, dt: float) -> StateSpace:
         lam, B, C, D = (t.cpu().numpy() for t in self.system())
         return StateSpace.from_modes(lam, B, C, D, dt)
@@ -112,6 +122,17 @@ class DenseCell(Cell):
         start = None if x0 is None else torch.view_as_real(x0.resolve_conj()).flatten(1)
         y, x_end = dense_scan(u, A, B, C, D, start)
         return y, torch.view_as_complex(x_end.unflatten(1, (self.n_x, 2)).contiguous())
+
+    def stepper(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """See `Cell.stepper`."""
+        A, B, C, D = self.system()
+
+        def update(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+            state = torch.view_as_real(x.resolve_conj()).flatten(1)
+            after = (state @ A.mT + u @ B.mT).unflatten(1, (self.n_x, 2))
+            return state @ C.mT + u @ D.mT, torch.view_as_complex(after)
+
+        return update
 
     def _realization(self, dt: float) -> StateSpace:
         A, B, C, D = (t.double().cpu().numpy() for t in self.system())

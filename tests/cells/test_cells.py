@@ -11,7 +11,7 @@ from l2ssm.errors import OptionError
 from l2ssm.parametrizations.stable import ring, time_constants
 
 SIZES = [(1, 2, 1), (2, 5, 3), (4, 8, 2)]
-BANKS = {"s4d"}  # one system a channel: as many outputs as inputs
+BANKS = {"s4", "s4d"}  # one system a channel: as many outputs as inputs
 
 
 def make(name, size=(2, 5, 3), seed=0, **options):
