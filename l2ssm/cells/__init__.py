@@ -9,6 +9,8 @@ from l2ssm.cells.bounded import Bounded
 from l2ssm.cells.contraction import Contraction, ContractionDense
 from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
+from l2ssm.cells.lag import Lag
+from l2ssm.cells.lag_selective import SelectiveLag
 from l2ssm.cells.lru import LRU
 from l2ssm.cells.s4 import S4
 from l2ssm.cells.s4d import S4D
@@ -19,6 +21,7 @@ CELLS: dict[str, type[Any]] = {
     "s4": S4,
     "s4d": S4D,
     "s5": S5,
+    "lag": Lag,
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
     "contraction": Contraction,
@@ -48,5 +51,7 @@ __all__ = [
     "DenseCell",
     "DiagonalCell",
     "L2RUDiagonal",
+    "Lag",
     "S5Bidirectional",
+    "SelectiveLag",
 ]
