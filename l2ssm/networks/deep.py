@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2ssm.cells import BOUNDED_CELLS, CELLS, DiagonalCell
+from l2ssm.cells import BOUNDED_CELLS, CELLS, Cell
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.errors import OptionError
 from l2ssm.networks.scaling import Scaling
@@ -33,9 +33,9 @@ GAIN_MARGIN = 1e-5  # the prescribed gain is undercut by this, so that rounding 
 class Block(nn.Module):
     """One cell and the static layers behind it, with or without a skip around both."""
 
-    cell: DiagonalCell
+    cell: Cell
 
-    def __init__(self, cell: DiagonalCell, static: Sequence[StaticLayer], skip: bool) -> None:
+    def __init__(self, cell: Cell, static: Sequence[StaticLayer], skip: bool) -> None:
         super().__init__()
         self.cell, self.static, self.skip = cell, nn.ModuleList(static), skip
 
