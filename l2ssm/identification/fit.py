@@ -18,6 +18,8 @@ from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
+from l2ssm.identification.prescribed_gain import PrescribedGainTraining
+from l2ssm.identification.scale_to_gain import scale_to_gain
 from l2ssm.identification.windows import (
     Scored,
     consecutive_windows,
@@ -41,10 +43,13 @@ def fit(
     *,
     cell: str | None = None,
     gamma: float | None = None,
+    gamma_start: float | None = None,
+    gain_penalty: float | None = None,
     layers: int = 3,
     d_model: int = 8,
     n_x: int = 8,
     scaffold: str | None = None,
+    static: str | None = None,
     static_layers: int | None = None,
     hidden: int | None = None,
     activation: str | None = None,
@@ -70,9 +75,13 @@ def fit(
         valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
             record, are not trained on and serve instead.
         cell: a name of `CELLS`; default "bounded" with gamma, "lru" without.
-        gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed.
+        gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed. Certified by
+            construction in the series scaffold (default), by a certificate at the end in the residual one.
+        gamma_start: larger gain to start from; it falls to gamma in the first half of the steps.
+        gain_penalty: a number makes gamma a parameter that starts at the given one, and gain_penalty * log(gamma) is
+            added to the standardised mean squared error.
         layers, d_model, n_x: blocks, width of a block, complex states of a cell.
-        scaffold, static_layers, hidden, activation: see `DeepSSM`.
+        scaffold, static, static_layers, hidden, activation: see `DeepSSM`.
         cell_options: keyword-only options of the cell: numbers, text and lists of them, kept in the model file.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
@@ -90,7 +99,8 @@ def fit(
 
     Raises:
         DataError: no outputs, a channel that does not vary, records too short, or valid of other channels or dt.
-        OptionError: an option out of range, or gamma with a cell that cannot hold it.
+        OptionError: an option out of range, or gamma with a cell or a static layer that cannot hold it.
+        CertificateError: the residual scaffold could not be brought to gamma.
         FitError: training gave nothing finite.
     """
     began = time.monotonic()
@@ -115,10 +125,12 @@ def fit(
     options = {
         "cell": cell or ("bounded" if gamma is not None else "lru"),
         "gamma": gamma,
+        "learn_gamma": gain_penalty is not None,
         "layers": layers,
         "d_model": d_model,
         "n_x": n_x,
         "scaffold": scaffold,
+        "static": static,
         "static_layers": static_layers,
         "hidden": hidden,
         "activation": activation,
@@ -127,6 +139,7 @@ def fit(
         "seed": seed,
     }
     deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
+    prescribed = PrescribedGainTraining(deep, steps, gamma_start, gain_penalty)
     fitted = standardise(train, scaling)
     if valid is None:
         fitted, checked = hold_out(fitted, n_init, HELD_OUT, BLOCKS)
@@ -147,9 +160,13 @@ def fit(
             validate_every=validate_every,
             patience=patience,
             minutes=minutes,
+            prescribed=prescribed,
             progress=progress,
         )
     info = options | {
+        "gamma": deep.gamma,
+        "gamma_start": gamma_start,
+        "gain_penalty": gain_penalty,
         "steps": steps,
         "window": window,
         "batch": batch,
@@ -166,6 +183,8 @@ def fit(
         **_summary(outcome),
     }
     model = _frozen(trainee, train[0], scaling, rule, info)
+    if deep.gamma is not None and deep.scaffold == "residual":
+        model = scale_to_gain(model, deep.gamma)
     return _with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
 
 

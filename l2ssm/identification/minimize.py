@@ -14,14 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from l2ssm.errors import FitError
+from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.windows import Batch
 from l2ssm.networks.deep import DeepSSM
 
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
-UNDECAYED = {"nu", "theta", "log_decay", "frequency", "log_step", "P_ri", "log_scale", "log_pd", "D"}
-"""Poles and what makes them, steps, input scale, storage and direct term of a cell."""
+UNDECAYED = {"nu", "theta", "log_decay", "frequency", "log_step", "P_ri", "log_scale", "log_pd", "D"} | {
+    "shares",
+    "log_gamma",
+    "log_psi",
+}
+"""Poles and what makes them, steps, input scale, storage and direct term of a cell; gains and what shares them."""
 WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 
@@ -86,7 +91,8 @@ def minimize(
     validate_every: int,
     patience: int | None,
     minutes: float | None,
-    progress: Callable[[Progress], None] | None,
+    prescribed: PrescribedGainTraining | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """Train in place; on return the parameters are those of the best validation step, also after Ctrl-C.
 
@@ -100,6 +106,7 @@ def minimize(
         validate_every: steps between validations.
         patience: validations without an improvement after which to stop; None: never.
         minutes: wall-clock budget; None: none.
+        prescribed: what happens to a prescribed gain.
         progress: called at each validation.
 
     Raises:
@@ -107,6 +114,8 @@ def minimize(
     """
     began, outcome = time.monotonic(), Outcome()
     optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate)
+    prescribed = prescribed or PrescribedGainTraining(trainee.model, steps)
+    prescribed.before_validation()
     best = last_good = _snapshot(trainee, optimizer)
     running, carried = math.nan, None
     try:
@@ -114,10 +123,11 @@ def minimize(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * one_cycle(step / steps)
             optimizer.zero_grad(set_to_none=True)
+            prescribed.before_step(step)
             batch = next(batches)
             total, carried = squared_error(trainee, batch, carried)
             loss = total / (batch.scored.sum() * batch.y.shape[2]).clamp(min=1)
-            loss.backward()
+            (loss + prescribed.loss()).backward()
             norm = nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
             if torch.isfinite(loss) and torch.isfinite(norm):
                 optimizer.step()
@@ -132,6 +142,7 @@ def minimize(
             late = minutes is not None and time.monotonic() - began > 60 * minutes
             if step % validate_every and step != steps and not late:
                 continue
+            prescribed.before_validation()
             mse = evaluate(trainee, valid)
             report = Progress(step, steps, running, mse, time.monotonic() - began)
             outcome.history.append(report)

@@ -194,7 +194,8 @@ class Model:
     def __str__(self) -> str:
         info = self.info
         gamma = info.get("gamma")
-        bound = "not prescribed" if gamma is None else f"{gamma:g} {self.gain_unit}".strip() + " prescribed"
+        how = " learned, by construction" if info.get("learn_gamma") else " prescribed"
+        bound = "not prescribed" if gamma is None else f"{gamma:g} {self.gain_unit}".strip() + how
         valid = ", ".join(
             f"{name} {value:.4g} {unit}".strip()
             for name, value, unit in zip(self.output_names, info["valid_rmse"], self.output_units, strict=True)

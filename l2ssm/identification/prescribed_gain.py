@@ -1,0 +1,70 @@
+"""A prescribed gain while a model is trained.
+
+fixed       the gain is gamma throughout;
+scheduled   it falls geometrically from `start` to gamma in the first half of the steps: easy first, then tight;
+learned     it is a parameter that starts at gamma, and penalty * log(gamma) is added to the mean squared error.
+
+In the series scaffold the bound holds by construction at every step. In the residual one the product bound is so far
+from tight that the ends are scaled by a certificate instead, at every validation; `scale_to_gain` has the last word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+
+import torch
+from torch import Tensor
+
+from l2ssm.cells.gain import geometric_schedule
+from l2ssm.certificates.compose import certify
+from l2ssm.errors import CertificateError, OptionError, RealizationError
+from l2ssm.networks.deep import DeepSSM
+from l2ssm.networks.freeze import freeze
+from l2ssm.options import positive
+
+SLACK = 1e-3  # of the certificates during training, relative to the norm of a cell
+
+
+class PrescribedGainTraining:
+    """What `minimize` does to the gain of a model.
+
+    Args:
+        model: with a prescribed gain, or without: then nothing is done.
+        steps: optimiser steps.
+        start: gain at the first step of a schedule, or None.
+        penalty: weight of log(gamma) in the loss of a learned gain, or None.
+
+    Raises:
+        OptionError: start or penalty without a gamma, both, or not > 0.
+    """
+
+    def __init__(self, model: DeepSSM, steps: int, start: float | None = None, penalty: float | None = None) -> None:
+        if model.gamma is None and not (start is None and penalty is None):
+            raise OptionError("gamma_start and gain_penalty need gamma")
+        if start is not None and penalty is not None:
+            raise OptionError("gamma_start schedules gamma and gain_penalty learns it: give one of them")
+        self.model, self.final = model, model.gamma
+        self.penalty = None if penalty is None else positive("gain_penalty", penalty)
+        self.schedule: list[float] = []
+        if start is not None and self.final is not None:
+            self.schedule = geometric_schedule(positive("gamma_start", start, "gain"), self.final, math.ceil(steps / 2))
+
+    def before_step(self, step: int) -> None:
+        """The gain of this step (1, 2, ...)."""
+        if self.model.gain is not None and step <= len(self.schedule):
+            self.model.gain.prescribe(self.schedule[step - 1])
+
+    def loss(self) -> Tensor | float:
+        """What a learned gain costs."""
+        if self.penalty is None or self.model.gain is None:
+            return 0.0
+        return self.penalty * torch.log(self.model.gain())
+
+    def before_validation(self) -> None:
+        """The gain that the model will have in the end, so that this is what is validated and kept."""
+        if self.schedule and self.model.gain is not None and self.final is not None:
+            self.model.gain.prescribe(self.final)
+        if self.model.gain is not None and self.model.scaffold == "residual":
+            with contextlib.suppress(CertificateError, RealizationError):  # such a model is not kept, or not returned
+                self.model.tighten(certify(freeze(self.model, 1.0), lower=False, eps=SLACK).gamma)
