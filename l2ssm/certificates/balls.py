@@ -69,6 +69,8 @@ class Balls:
         return Balls(self.matrix * other.matrix)
 
     def __add__(self, other: Any) -> Balls:
+        if isinstance(other, Balls) and self.shape == other.shape:
+            return Balls(self.matrix + other.matrix)
         return self._each(other, lambda x, y: x + y)
 
     def __sub__(self, other: Any) -> Balls:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib import metadata
+from math import ldexp
 from typing import Any
 
 import flint
@@ -26,10 +27,14 @@ from l2ssm.certificates.verify import check_multiplier, verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.options import positive
 from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.hinf import HinfBracket, hinf
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
 from l2ssm.systems.stability import is_schur, poles
 from l2ssm.systems.state_space import StateSpace
+
+BALL_LIMIT = 512
+"""Most modes of a linear layer for which `certify` verifies in ball arithmetic unless told."""
 
 METHODS = ("auto", "cauchy", "riccati", "lmi")
 
@@ -40,13 +45,15 @@ class Search:
 
     Attributes:
         method: for linear layers, one of `METHODS`.
-        eps: relative slack above the H-infinity norm; None: 1e-6 up to 128 modes, 1e-3 above.
+        eps: relative slack above the H-infinity norm; None: 1e-6, of more than 256 modes 1e-3.
         names: what errors call each linear layer.
+        brackets: the norm of each linear layer that was searched, its lower end at least.
     """
 
     method: str
     eps: float | None
     names: dict[int, str]
+    brackets: dict[int, HinfBracket] = field(default_factory=dict)
 
     def name(self, layer: Layer, path: str) -> str:
         """block0, block1, ... for linear layers; the place in the chain and the type for others."""
@@ -62,6 +69,7 @@ def certify(
     lower: bool = True,
     eps: float | None = None,
     model_sha256: str | None = None,
+    arithmetic: str | None = None,
 ) -> Certificate:
     """A verified certificate: ||y_u - y_v|| <= gamma ||u - v|| over every horizon, from the same initial state.
 
@@ -75,6 +83,8 @@ def certify(
         eps: relative slack above the H-infinity norm of a linear layer; None chooses.
         model_sha256: SHA-256 (hex) of the model file the numbers come from, kept in the certificate; by default the
             digest of `system` where that is a fitted model.
+        arithmetic: of `verify`, which ends this; None: "ball", and "float" where a linear layer has more than
+            `BALL_LIMIT` modes, which would take balls longer than the search.
 
     Raises:
         NotCertifiableError: a layer has no finite gain; it is named.
@@ -84,17 +94,22 @@ def certify(
     _check_options(kind, method, gamma, eps)
     network = chain_of(system)
     names = {id(layer): name for name, layer in network.dynamic_layers().items()}
-    claims, product = _search_chain(network.layers, Search(method, eps, names), "layers")
+    search = Search(method, eps, names)
+    claims, product = _search_chain(network.layers, search, "layers")
     if gamma is not None and not product <= exact(gamma) and eps is None:
-        claims, product = _search_chain(network.layers, Search(method, 1e-7, names), "layers")
+        claims, product = _search_chain(network.layers, replace(search, eps=1e-7), "layers")
     smallest = _finite(product, "the product of all gains")
     if gamma is not None and not product <= exact(gamma):
         raise CertificateError(f"gamma = {gamma!r} is not proved; the smallest gain proved is {smallest!r}")
     bound = smallest if gamma is None else float(gamma)
-    evidence = _evidence(network, kind, bound) if lower else None
+    evidence = _evidence(network, kind, bound, search.brackets) if lower else None
     if model_sha256 is None:
         model_sha256 = model_digest(system)
-    return verify(Certificate(kind, bound, network, "product", claims, evidence, model_sha256, _versions()))
+    if arithmetic is None:
+        states = max((layer.n_x for layer in network.dynamic_layers().values()), default=0)
+        arithmetic = "float" if states > 2 * BALL_LIMIT else "ball"
+    certificate = Certificate(kind, bound, network, "product", claims, evidence, model_sha256, _versions())
+    return verify(certificate, arithmetic=arithmetic)
 
 
 def _search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tuple[Claim, ...], Fraction]:
@@ -126,19 +141,20 @@ def _dynamic(layer: Dynamic, search: Search, path: str) -> Claim:
         where = "on" if abs(pole) == 1 else "outside"
         shown = f"{pole.real:.10g}" if pole.imag == 0 else f"{pole:.10g}"
         raise NotCertifiableError(f"{name}: pole {shown} {where} the unit circle, no finite gain")
+    bracket = search.brackets[id(layer)] = hinf(G, upper=False)
     G, k, b = unit_size(G)
-    return original_size(_linear_claim(G, search, name), k, b)
+    return original_size(_linear_claim(G, ldexp(bracket.lower, -(k + b)), search, name), k, b)
 
 
-def _linear_claim(G: StateSpace, search: Search, name: str) -> Claim:
+def _linear_claim(G: StateSpace, norm: float, search: Search, name: str) -> Claim:
     method = search.method
     if method == "auto":
         method = "cauchy" if G.modes is not None and G.n_x else "riccati"
     if method == "cauchy":
         if G.modes is None:
             raise OptionError(f"{name}: method 'cauchy' needs a block-diagonal A; use 'riccati' or 'lmi'")
-        eps = search.eps or (1e-6 if G.modes.lam.size <= 128 else 1e-3)
-        w = cauchy.search(G.modes, G.hinf().lower, eps)
+        eps = search.eps or (1e-6 if G.modes.lam.size <= cauchy.DOUBLING_LIMIT else 1e-3)
+        w = cauchy.search(G.modes, norm, eps)
         witness = {"delta": w.delta, "C2_real": w.C2.real, "C2_imag": w.C2.imag, "Y": w.Y}
         return Claim("cauchy", w.gain, witness)
     gain, P = lmi.storage(G) if method == "lmi" and G.n_x else riccati.storage(G, search.eps or 1e-6)
@@ -210,9 +226,9 @@ def _finite(x: Fraction, name: str) -> float:
         raise NotCertifiableError(f"{name}: the product of gains leaves the range of float64, no finite gain") from None
 
 
-def _evidence(network: Interconnection, kind: str, gamma: float) -> LowerBound:
+def _evidence(network: Interconnection, kind: str, gamma: float, brackets: dict[int, HinfBracket]) -> LowerBound:
     """The worst input found; a gain above the proved one would be a contradiction, and is an error."""
-    found = lower_bound(network, kind)
+    found = lower_bound(network, kind, brackets.get(id(network.layers[0])))
     if not found.gain <= gamma:
         raise CertificateError(f"a gain of {found.gain!r} was found ({found.description}) above gamma = {gamma!r}")
     return found

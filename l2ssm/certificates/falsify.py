@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from l2ssm.certificates.certificate import LowerBound, chain_of
 from l2ssm.errors import OptionError
+from l2ssm.systems.hinf import HinfBracket, hinf
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Dynamic
 
@@ -20,6 +21,8 @@ STARTS = ("zero", "centre", "step", "sine", "noise")
 """Names of the base inputs u the search starts from."""
 OPERATING_STARTS = ("zero", "centre", "step")
 """Those that stay at one operating point."""
+ROUNDING = 2.0**-47
+"""Of a simulation, relative to its output: a difference of two outputs counts only beyond it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +82,10 @@ def worst_input(
     return WorstInput(best.gain, best.u, best.du, f"{best.description}, {T} samples simulated in float64")
 
 
-def lower_bound(network: Interconnection, kind: str = "incremental") -> LowerBound:
-    """The gain of the worst input found; of a single linear layer, the peak of its frequency response."""
+def lower_bound(network: Interconnection, kind: str = "incremental", bracket: HinfBracket | None = None) -> LowerBound:
+    """The gain of the worst input found; of a single linear layer the peak of its response, its `bracket`."""
     if len(network.layers) == 1 and isinstance(network.layers[0], Dynamic):
-        bracket = network.layers[0].G.hinf()
+        bracket = bracket or hinf(network.layers[0].G, upper=False)
         return LowerBound(bracket.lower, f"sinusoid at {bracket.omega_peak:.6g} rad/s, frequency response in float64")
     found = worst_input(network, starts=OPERATING_STARTS if kind == "l2" else STARTS)
     return LowerBound(found.gain, found.description)
@@ -97,7 +100,8 @@ def climb(network: Interconnection, start: WorstInput, iterations: int) -> Worst
         tangent = network.tangent(start.u + du)
         dy = tangent.y - base
         norm = float(np.linalg.norm(du))
-        gain = float(np.linalg.norm(dy)) / norm if norm > 0 else 0.0
+        attained = float(np.linalg.norm(dy)) - ROUNDING * float(np.linalg.norm(tangent.y) + np.linalg.norm(base))
+        gain = max(attained, 0.0) / norm if norm > 0 else 0.0
         settled = gain <= best.gain * (1 + 1e-5)
         if gain > best.gain and np.isfinite(gain):
             best = WorstInput(gain, start.u, du, start.description)

@@ -7,7 +7,7 @@ multiplication or of division: the first is checked by its residual, the others 
 
 Error bounds, with u = 2^-53 and |z|_1 = |Re z| + |Im z| >= |z|. A result fl(x) of +, - satisfies
 |fl(x) - x| <= u |fl(x)|, of a product |fl(x) - x| <= u |x| + 2^-1075. Sources: N. Higham, Accuracy and
-Stability of Numerical Algorithms, section 3.1, of gamma_k = k u / (1 - k u); S. Rump, BIT 39 (1999) 534-554, of products.
+Stability of Numerical Algorithms, section 3.1, of gamma_k = k u / (1 - k u); S. Rump, BIT 39 (1999), of products.
 """
 
 from __future__ import annotations

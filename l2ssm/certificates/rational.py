@@ -74,7 +74,7 @@ class Rationals:
 
     def __truediv__(self, other: Any) -> Rationals:
         divisor = _rationals(other)
-        modulus: NDArray[Any] = divisor.re * divisor.re + divisor._imag() * divisor._imag()
+        modulus = divisor.re * divisor.re + divisor._imag() * divisor._imag()
         if np.any(modulus == 0):
             raise CertificateError("a divisor is zero")
         return self * divisor.conj()._parts(lambda M: M / modulus)
@@ -88,7 +88,7 @@ class Rationals:
         return self.re.astype(np.float64)
 
     def _imag(self) -> NDArray[Any]:
-        return _fractions(np.zeros(self.shape)) if self.im is None else self.im
+        return np.asarray(_fractions(np.zeros(self.shape))) if self.im is None else self.im
 
     def _parts(self, f: Callable[[NDArray[Any]], NDArray[Any]]) -> Rationals:
         return Rationals(f(self.re), None if self.im is None else f(self.im))

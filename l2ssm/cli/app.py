@@ -188,19 +188,23 @@ def certify(
 def verify(
     certificate_file: Annotated[Path, typer.Argument(help="certificate written by certify")],
     model_file: Annotated[Path | None, typer.Option("--model", help="default: model.l2ssm beside it")] = None,
+    arithmetic: Annotated[str, typer.Option(help="ball, float (fast), or exact (small systems)")] = "ball",
 ) -> None:
     """Check a certificate from its own numbers, and that it is about the model. Exit 0 proved, 2 refuted, 3 malformed.
 
     Exit 64: the command itself was not understood, nothing was checked. Needs neither torch nor cvxpy.
     """
+    from l2ssm.certificates.verify import ARITHMETICS
     from l2ssm.certificates.verify import verify as check
 
+    if arithmetic not in ARITHMETICS:
+        raise typer.BadParameter(f"{arithmetic!r}, expected one of {', '.join(ARITHMETICS)}", param_hint="--arithmetic")
     beside = certificate_file.parent / MODEL
     model = model_file or (beside if beside.is_file() else None)
     try:
         if model is not None and not model.is_file():
             raise MalformedCertificateError(f"there is no model file {model}")
-        certificate = check(certificate_file, model=model)
+        certificate = check(certificate_file, model=model, arithmetic=arithmetic)
     except MalformedCertificateError as error:
         if debug["traceback"]:
             raise

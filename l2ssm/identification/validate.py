@@ -24,6 +24,7 @@ from l2ssm.parametrizations.bounded_diagonal import LOG_PD_MAX, LOG_PD_MIN
 from l2ssm.parametrizations.l2ru_diagonal import storage
 from l2ssm.systems.modal import Modes
 from l2ssm.systems.state_space import StateSpace
+from l2ssm.systems.structured_bound import StructuredStorage
 
 SCALES = (0.01, 0.1, 1.0, 3.0, 10.0, 100.0)
 SIZES = ((1, 4, 1), (3, 4, 2), (2, 6, 3), (4, 4, 4))  # n_u, n_x, n_y
@@ -219,7 +220,6 @@ def assert_closed_form(cell: Any, gamma: float) -> None:
 
 def _assert_cauchy(cell: Bounded, gamma: float) -> None:
     from l2ssm.certificates.balls import BALL
-    from l2ssm.certificates.cauchy import best_y
     from l2ssm.certificates.certificate import Claim
     from l2ssm.certificates.verify import check_cauchy
     from l2ssm.systems.layers import Dynamic
@@ -229,7 +229,9 @@ def _assert_cauchy(cell: Bounded, gamma: float) -> None:
     square = (1 - np.abs(lam)) * (1 + np.abs(lam))
     delta = (np.exp(np.clip(cell.log_pd.double().numpy(), LOG_PD_MIN, LOG_PD_MAX)) * square)[:, None]
     C2 = torch.view_as_complex(cell.C2_ri.double()).numpy() * np.sqrt(square)
-    witness = {"delta": delta, "C2_real": C2.real, "C2_imag": C2.imag, "Y": best_y(modes, delta, C2)}
+    V = StructuredStorage(modes, delta)
+    Y = V.best_y(C2, V.terms(C2)[1])
+    witness = {"delta": delta, "C2_real": C2.real, "C2_imag": C2.imag, "Y": Y}
     layer = Dynamic(StateSpace.from_modes(modes.lam, modes.B, modes.C, modes.D))
     with BALL.session():
         check_cauchy(layer, Claim("cauchy", gamma, witness), "the cell", BALL)

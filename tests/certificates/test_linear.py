@@ -9,6 +9,7 @@ from l2ssm.certificates import cauchy, lmi, riccati
 from l2ssm.certificates.compose import certify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError, SolverError
 from l2ssm.systems.state_space import StateSpace
+from l2ssm.systems.structured_bound import StructuredStorage, delta_rule, fixed_point
 
 CASES = [
     (seed, n, n_u, n_y, gap)
@@ -55,17 +56,18 @@ def test_fixed_point_reaches_its_slack(modal, eps):
     for seed in range(3):
         G = modal(seed, 20, 2, 3, 1e-4)
         norm = G.hinf().lower
-        delta = cauchy.delta_rule(G.modes, norm, eps / 2)
-        C2 = cauchy.fixed_point(G.modes, norm, eps, delta)
+        V = StructuredStorage(G.modes, delta_rule(G.modes, norm, eps / 2))
+        C2, gain = fixed_point(V, norm * (1 + eps))
         assert C2.shape == (2, 20)
+        assert norm < gain <= norm * (1 + eps)
         assert cauchy.search(G.modes, norm, eps).gain <= norm * (1 + eps)
 
 
 def test_fixed_point_says_so_when_gamma_is_below_the_norm(modal):
     G = modal(0)
     norm = 0.9 * G.hinf().lower
-    with pytest.raises(SolverError, match="gamma is too small"):
-        cauchy.fixed_point(G.modes, norm, 1e-2, cauchy.delta_rule(G.modes, norm, 1e-2))
+    V = StructuredStorage(G.modes, delta_rule(G.modes, norm, 1e-2))
+    assert fixed_point(V, norm * (1 + 1e-2))[1] > norm * (1 + 1e-2)
     assert cauchy.search(G.modes, norm).gain >= G.hinf().lower
 
 

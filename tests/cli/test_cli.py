@@ -87,6 +87,16 @@ def test_verify_proves_and_says_about_what(copy):
     assert "no model was compared" in alone.output
 
 
+@pytest.mark.parametrize(
+    ("arithmetic", "shown"), [("float", "float64 with a-priori error bounds"), ("ball", "128 bit")]
+)
+def test_verify_in_either_arithmetic(copy, arithmetic, shown):
+    proved = run("verify", copy / "cert.json", "--arithmetic", arithmetic)
+    assert proved.exit_code == 0
+    assert f"VERIFIED ({'ball arithmetic, ' if arithmetic == 'ball' else ''}{shown})" in proved.output
+    assert run("verify", copy / "cert.json", "--arithmetic", "decimal").exit_code == 64
+
+
 def test_verify_refutes_after_any_change_of_the_certificate(copy):
     """Every number in the file in turn: exit code 2, or 3 where the text is no longer a certificate."""
     path = copy / "cert.json"
