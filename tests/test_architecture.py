@@ -29,7 +29,12 @@ ALLOWED = {
 FREE = {"errors", "files", "options"}
 HEAVY_ONLY_IN = {
     "cvxpy": {"certificates/lmi.py", "cli/doctor.py"},
-    "matplotlib": {"analysis/plots.py", "analysis/style.py", "analysis/validation_plot.py"},
+    "matplotlib": {
+        "analysis/memory_plot.py",
+        "analysis/plots.py",
+        "analysis/style.py",
+        "analysis/validation_plot.py",
+    },
 }
 TORCH_FREE = {"systems", "certificates", "data", "analysis", "report"}
 # a trusted or light path that needs one name of a higher layer, imported inside a function
