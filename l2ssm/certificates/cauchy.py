@@ -21,8 +21,8 @@ from l2ssm.systems.structured_bound import StructuredStorage, delta_rule, fixed_
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 
-DOUBLING_LIMIT = 256
-"""Most modes for which structured doubling is tried."""
+DOUBLING_LIMIT = 512
+"""Most states, two a complex mode, for which structured doubling is tried."""
 
 STEPS = 4000
 """Most steps of the fixed point."""
@@ -57,13 +57,14 @@ def search(modes: Modes, norm: float, eps: float = 1e-6) -> CauchyWitness:
         CertificateError: nothing was proved.
     """
     scaled, k = _balanced(modes)
+    states = modes.lam.size + np.count_nonzero(modes.lam.imag)
     norm = max(norm, 1e-100)
     reason: Exception | None = None
     slacks = [eps * 10**i for i in range(8) if eps * 10**i < 0.2]
     for slack in slacks:
         try:
             V = StructuredStorage(scaled, delta_rule(scaled, norm, slack / 2))
-            if slack < 1e-3 and modes.lam.size <= DOUBLING_LIMIT:
+            if slack < 1e-3 and states <= DOUBLING_LIMIT:
                 C2 = doubling(scaled, norm * (1 + slack * 0.9), V.delta)
             else:
                 C2, gain = fixed_point(V, norm * (1 + slack), STEPS)

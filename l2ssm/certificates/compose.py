@@ -153,7 +153,7 @@ def _linear_claim(G: StateSpace, norm: float, search: Search, name: str) -> Clai
     if method == "cauchy":
         if G.modes is None:
             raise OptionError(f"{name}: method 'cauchy' needs a block-diagonal A; use 'riccati' or 'lmi'")
-        eps = search.eps or (1e-6 if G.modes.lam.size <= cauchy.DOUBLING_LIMIT else 1e-3)
+        eps = search.eps or (1e-6 if G.n_x <= cauchy.DOUBLING_LIMIT else 1e-3)
         w = cauchy.search(G.modes, norm, eps)
         witness = {"delta": w.delta, "C2_real": w.C2.real, "C2_imag": w.C2.imag, "Y": w.Y}
         return Claim("cauchy", w.gain, witness)

@@ -87,13 +87,11 @@ def test_verify_proves_and_says_about_what(copy):
     assert "no model was compared" in alone.output
 
 
-@pytest.mark.parametrize(
-    ("arithmetic", "shown"), [("float", "float64 with a-priori error bounds"), ("ball", "128 bit")]
-)
+@pytest.mark.parametrize(("arithmetic", "shown"), [("float", "float64 with"), ("ball", "ball arithmetic, 128 bit")])
 def test_verify_in_either_arithmetic(copy, arithmetic, shown):
     proved = run("verify", copy / "cert.json", "--arithmetic", arithmetic)
     assert proved.exit_code == 0
-    assert f"VERIFIED ({'ball arithmetic, ' if arithmetic == 'ball' else ''}{shown})" in proved.output
+    assert f"VERIFIED ({shown}" in proved.output
     assert run("verify", copy / "cert.json", "--arithmetic", "decimal").exit_code == 64
 
 
