@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from l2ssm.cells.base import DenseCell
 from l2ssm.cells.continuous import ContinuousTime
 from l2ssm.errors import NotCertifiableError, OptionError
-from l2ssm.options import integer
+from l2ssm.options import integer, positive
 from l2ssm.parametrizations.history_basis import named_basis
 from l2ssm.parametrizations.lag_operator import LagOperator
 from l2ssm.parametrizations.lti import DenseLTI
@@ -75,7 +75,8 @@ class Lag(ContinuousTime, DenseCell):
         self.operator = LagOperator(named_basis(basis, self.order, shape), warp or USUAL_WARP[basis])
         if not self.operator.warp.stationary:
             raise OptionError(f"the warp {warp!r} changes with time; a cell is time-invariant: use another, or its map")
-        scales = torch.logspace(math.log10(max(slowest, FASTEST)), math.log10(FASTEST), self.memories)
+        longest = max(positive("slowest", slowest, "number of samples"), FASTEST)
+        scales = torch.logspace(math.log10(longest), math.log10(FASTEST), self.memories)
         self.log_step = nn.Parameter(-torch.log(scales))
         self.W = nn.Parameter(torch.randn(self.memories, n_u, generator=generator) * n_u**-0.5)
         self.C = nn.Parameter(torch.randn(n_y, 2 * n_x, generator=generator) * (2 * n_x) ** -0.5)

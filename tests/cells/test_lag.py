@@ -310,6 +310,7 @@ def test_fit_save_certify(options, tmp_path):
         ({"order": 3}, "order is 3, expected a divisor of the 20 real states"),
         ({"shape": 2.0}, "basis 'legendre' has no shape"),
         ({"readout": "both"}, "both"),
+        ({"slowest": float("nan")}, "slowest is nan, expected a finite number of samples > 0"),
     ],
 )
 def test_what_is_refused(options, message):
