@@ -30,6 +30,7 @@ from l2ssm.systems.nplr import dplr_half
 from l2ssm.systems.state_space import StateSpace
 
 MEASURES: dict[str, Callable[[int], Hippo]] = {"legs": legs, "legt": legt, "lagt": lagt, "fout": fout}
+LEAST_DECAY = 1e-4  # initial -Re Lam where a measure has none (fout), as in the reference
 SHORT = 8  # samples up to which a sequence is run update by update
 
 
@@ -37,7 +38,8 @@ class S4(ContinuousTime):
     """Channel h: x' = (diag(Lam) - P P*) x + B u_h by the trapezoidal rule, y_h = 2 Re(C x) + D_h u_h; n_u = n_y.
 
     The row that is learned is tied to a length: C (I - Ad^length), which the convolution needs. `with_length` makes the
-    same cell with another one; longer sequences are run by doubling it. Learned, P stays its own adjoint: stable.
+    same cell with another one; longer sequences are run by doubling it. Stable for every parameter value, as both
+    sides of the low rank are the same P.
 
     Args:
         n_u, n_x, n_y: channels, complex states of *each* channel (the cell has n_u n_x), channels again.
@@ -73,7 +75,7 @@ class S4(ContinuousTime):
             v = real_pair(v) if np.iscomplexobj(v) else torch.tensor(v)
             return nn.Parameter(v.expand(n_u, *v.shape).float().clone())
 
-        self.log_decay = per_channel(np.log(np.maximum(-modes.Lam.real, 1e-4)))
+        self.log_decay = per_channel(np.log(np.maximum(-modes.Lam.real, LEAST_DECAY)))
         self.frequency = per_channel(modes.Lam.imag)
         self.P_ri, self.B_ri = per_channel(modes.P), per_channel(modes.B)
         steps = log_uniform_steps(n_u, shortest=step_min, longest=step_max, generator=generator)

@@ -162,6 +162,18 @@ def test_resampled_s4_has_the_same_continuous_poles_and_steady_state(ratio):
         cell.resampled(-1)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["s4", "s4d", "s5"])
+def test_stable_for_every_parameter_value(name, dtype):
+    for seed, size in enumerate([0.1, 1.0, 3.0, 10.0, 100.0, 1000.0] * 2):
+        generator = torch.Generator().manual_seed(seed)
+        cell = CELLS[name].start(2, 4, 2, slowest=50.0, generator=generator).to(dtype)
+        with torch.no_grad():
+            for p in cell.parameters():
+                p.copy_(size * torch.randn(p.shape, generator=generator))
+        assert cell.realization().is_schur()
+
+
 def test_start_knows_the_slowest_time_constant():
     for name in ("s4d", "s5"):
         lam = CELLS[name].start(8, 16, 8, slowest=300.0, generator=torch.Generator()).system().lam
