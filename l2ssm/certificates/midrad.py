@@ -13,7 +13,7 @@ Stability of Numerical Algorithms, section 3.1, of gamma_k = k u / (1 - k u); S.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -93,7 +93,7 @@ class Discs:
         rad = A @ spread
         if np.any(self.rad):
             rad = rad + self.rad @ above(B + other.rad, 1)
-        return Discs(_product(self.mid, other.mid), above(rad, k + 2))
+        return Discs(_bilinear(np.matmul, self.mid, other.mid), above(rad, k + 2))
 
     def __add__(self, other: Any) -> Discs:
         other = _discs(other)
@@ -112,7 +112,7 @@ class Discs:
             return Discs(-self.mid, self.rad)
         other = _discs(other)
         A, B = size(self.mid), size(other.mid)
-        mid = _elementwise(self.mid, other.mid)
+        mid = _bilinear(np.multiply, self.mid, other.mid)
         return Discs(mid, above(A * above(4 * U * B + other.rad, 3) + self.rad * above(B + other.rad, 1), 4))
 
     __rmul__ = __mul__
@@ -125,7 +125,7 @@ class Discs:
 
         Each product is p + e exactly; the parts of 1 - a b are sums of such terms, added up with their errors.
         """
-        if np.any(self.rad) or np.any(other.rad) or max(np.max(size(M.mid), initial=0.0) for M in (self, other)) > 4:
+        if np.any(self.rad) or np.any(other.rad):
             return 1 - self * other
         a, b = self.mid, other.mid
         (p, pe), (q, qe) = _two_product(a.real, b.real), _two_product(a.imag, b.imag)
@@ -165,28 +165,19 @@ def _discs(x: Any) -> Discs:
     return Discs(np.array([[mid]]), np.array([[above(float(error), 1) if error else 0.0]]))
 
 
-def _product(A: NDArray[Any], B: NDArray[Any]) -> NDArray[Any]:
-    """A @ B by products of real matrices."""
-    if A.dtype.kind == "c" and B.dtype.kind == "c":
-        C = np.empty((A.shape[0], B.shape[1]), dtype=np.complex128)
-        C.real, C.imag = A.real @ B.real - A.imag @ B.imag, A.real @ B.imag + A.imag @ B.real
-        return C
-    if "c" in (A.dtype.kind, B.dtype.kind):
-        C = np.empty((A.shape[0], B.shape[1]), dtype=np.complex128)
-        C.real, C.imag = A.real @ B.real, A.imag @ B.real if A.dtype.kind == "c" else A @ B.imag
-        return C
-    return A @ B
-
-
-def _elementwise(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """a * b by products of real arrays."""
-    if a.dtype.kind == "c" and b.dtype.kind == "c":
-        return (a.real * b.real - a.imag * b.imag) + 1j * (a.real * b.imag + a.imag * b.real)
-    return a * b
+def _bilinear(f: Callable[[Array, Array], Array], a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """f(a, b) for a bilinear f of real arrays, `@` or `*`: (p + j q)(r + j s) = (p r - q s) + j (p s + q r)."""
+    if a.dtype.kind != "c" and b.dtype.kind != "c":
+        return f(a, b)
+    if b.dtype.kind != "c":
+        return f(a.real, b) + 1j * f(a.imag, b)
+    if a.dtype.kind != "c":
+        return f(a, b.real) + 1j * f(a, b.imag)
+    return f(a.real, b.real) - f(a.imag, b.imag) + 1j * (f(a.real, b.imag) + f(a.imag, b.real))
 
 
 def _two_product(a: Array, b: Array) -> tuple[Array, Array]:
-    """(p, e) with p = fl(a b) and p + e = a b up to underflow, for |a|, |b| < 2^995 (Dekker 1971)."""
+    """(p, e) with p = fl(a b) and p + e = a b up to underflow; e is NaN for |a| or |b| > 2^995 (Dekker 1971)."""
     p = a * b
     (ah, al), (bh, bl) = _halves(a), _halves(b)
     return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
