@@ -52,14 +52,14 @@ def _at_nodes(
     """The generating function at exp(-2 j half), (H, columns, nodes)."""
     rank = P.shape[-1]
     turn = torch.polar(torch.ones_like(half), half).to(Lam.dtype)
-    sine, b = torch.sin(half).to(step.dtype), torch.cos(half).to(step.dtype) * step  # (nodes,), (H, nodes)
+    sine, b = torch.sin(half), torch.cos(half) * step.double()  # (nodes,), (H, nodes) float64
     rows = torch.cat([tied[:, None], Q.mH], dim=1)  # C and Q*
     every = torch.cat([columns, P.mT], dim=1)  # B and P
     products = (rows[:, :, None] * every[:, None]).flatten(1, 2)  # (H, (1 + rank) (columns + rank), n)
     sums = _pair_sums if pairs else _plain_sums
     S = sums(products, Lam, sine, b).unflatten(1, (1 + rank, -1))
     CB, CP, QB, QP = S[:, 0, :-rank], S[:, 0, -rank:], S[:, 1:, :-rank], S[:, 1:, -rank:]
-    b = b[:, None]
+    b = b[:, None].to(step.dtype)
     if rank == 1:
         seen = QB / (1 + b[:, None] * QP)
     else:
@@ -71,19 +71,21 @@ def _at_nodes(
 def _pair_sums(v: Tensor, Lam: Tensor, sine: Tensor, b: Tensor) -> Tensor:
     """sum_n v r + conj(v) r', r = 1 / (2 j s - b Lam), r' that of conj(Lam): (H, m, nodes) of v (H, m, n).
 
-    Over their common denominator |.|: (2 j s 2 Re v - b 2 Re(v conj(Lam))) / (b^2 |Lam|^2 - 4 s^2 - 4 j s b Re Lam),
-    so that the sum over modes is a product with real matrices. The denominator is formed relative to
-    (b |Lam| + 2 s)^2: no square of a difference cancels near a resonance, and nothing leaves the range of float32.
+    Over their common denominator: (2 j s 2 Re v - b 2 Re(v conj(Lam))) / (b^2 |Lam|^2 - 4 s^2 - 4 j s b Re Lam),
+    so that the sum over modes is a product with real matrices. The denominator is formed relative to (b |Lam| + 2 s)^2:
+    no square of a difference cancels near a resonance. In float64, as a resonance of quality |Lam / Re Lam| multiplies
+    rounding errors by that; only the product over the modes is in the dtype of the parameters.
     """
-    size = Lam.abs()[..., None] * b[:, None]  # (H, n, nodes)
+    lam, slope = Lam.to(torch.complex128)[..., None], b[:, None]
+    size = lam.abs() * slope  # (H, n, nodes)
     scale = 1 / (size + 2 * sine)
     x = (size - 2 * sine) * scale
-    y = (-4 * Lam.real[..., None] * b[:, None] * sine * scale) * scale
-    weight = scale / (x * x + y * y) * scale
-    table = torch.cat([weight * x, -weight * y], dim=-1)  # (H, n, 2 nodes)
+    y = -4 * lam.real * slope * scale * (sine * scale)
+    weight = scale * scale / (x * x + y * y)
+    table = torch.cat([weight * x, -weight * y], dim=-1).to(v.real.dtype)  # (H, n, 2 nodes)
     sums = 2 * torch.cat([v.real, (v * Lam.conj()[:, None]).real], dim=1) @ table
     even, odd = torch.complex(*sums.chunk(2, dim=-1)).chunk(2, dim=1)
-    return 2j * sine * even - b[:, None] * odd
+    return (2j * sine * even - slope * odd).to(v.dtype)
 
 
 def _plain_sums(v: Tensor, Lam: Tensor, sine: Tensor, b: Tensor) -> Tensor:

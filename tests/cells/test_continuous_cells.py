@@ -207,3 +207,16 @@ def test_ring_in_physical_units():
     assert 10 < float(constants.max()) <= 20.0
     assert 1.9 < float(frequency.max()) <= 2.0
     assert float(sampled_ring(50, dt=1.0, shortest=2.0, longest=20.0, fastest=2.0)[1].max()) <= math.pi
+
+
+def test_lru_starts_on_a_ring_that_a_model_file_can_hold():
+    rings = [
+        {"r_min": 0.8, "r_max": 0.9, "phase_max": 0.3},
+        {"dt": 0.1, "shortest": 0.5, "longest": 1.0, "fastest": 0.5},
+    ]
+    for options in rings:
+        lam = LRU.start(1, 200, 1, slowest=1e4, ring=options).system().lam.detach()
+        low, high = (0.8, 0.9) if "r_min" in options else (math.exp(-0.2), math.exp(-0.1))
+        assert low - 1e-6 <= float(lam.abs().min())
+        assert float(lam.abs().max()) <= high + 1e-6
+        assert 0.25 < float(lam.angle().max()) <= (0.3 if "r_min" in options else 0.1 * math.pi) + 1e-6

@@ -146,11 +146,13 @@ def test_pieces_of_nodes_change_nothing(monkeypatch):
 @torch.no_grad()
 @pytest.mark.parametrize("step", [1e-4, 1e-2, 1.0])
 def test_float32(step):
-    """N = 64, L = 4096: frequencies from far below to far above Nyquist."""
-    cell = S4(1, 32, 1, length=4096, step_min=step, step_max=step)
+    """N = 64, L = 4096: frequencies from far below to far above Nyquist, resonances of quality 2600."""
     u = torch.randn(1, 4096, 1, generator=torch.Generator().manual_seed(0))
-    y, want = cell(u)[0], cell.double()(u.double())[0]
-    assert float((y - want).abs().max()) < 2e-5 * float(want.abs().max())
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        cell = S4(1, 32, 1, length=4096, step_min=step, step_max=step, generator=generator)
+        y, want = cell(u)[0], cell.double()(u.double())[0]
+        assert float((y - want).abs().max()) < 2e-5 * float(want.abs().max())
 
 
 class Largest(TorchDispatchMode):
