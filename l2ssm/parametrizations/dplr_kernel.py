@@ -24,6 +24,9 @@ def kernel(
 ) -> Tensor:
     """C Ad^k Bd for k = 0 ... length - 1, (H, columns, length): A = diag(Lam) - P Q*, Bd = (I - step A / 2)^-1 column.
 
+    Evaluated in float64 whatever the dtype of the parameters: at a resonance of diag(Lam), which is none of A, the terms
+    of Woodbury's identity cancel, and rounding errors are multiplied by its quality |Lam / Re Lam|.
+
     Args:
         Lam: (H, n) complex.
         P, Q: (H, n, rank) complex.
@@ -35,15 +38,16 @@ def kernel(
             and half of the nodes are enough.
     """
     count = length // 2 + 1 if pairs else length
+    arguments = [v.to(torch.promote_types(v.dtype, torch.float64)) for v in (Lam, P, Q, columns, tied, step)]
     half = torch.arange(count, device=step.device, dtype=torch.float64) * (torch.pi / length)
     transform = []
     for part in half.split(NODES_AT_ONCE):
-        arguments = (Lam, P, Q, columns, tied, step, part, pairs)
         short = count <= NODES_AT_ONCE
-        transform.append(_at_nodes(*arguments) if short else checkpoint(_at_nodes, *arguments, use_reentrant=False))
+        at_part = (*arguments, part, pairs)
+        transform.append(_at_nodes(*at_part) if short else checkpoint(_at_nodes, *at_part, use_reentrant=False))
     if pairs:
-        return torch.fft.irfft(torch.cat(transform, dim=-1), length)
-    return torch.fft.ifft(torch.cat(transform, dim=-1))
+        return torch.fft.irfft(torch.cat(transform, dim=-1), length).to(step.dtype)
+    return torch.fft.ifft(torch.cat(transform, dim=-1)).to(Lam.dtype)
 
 
 def _at_nodes(
@@ -51,15 +55,15 @@ def _at_nodes(
 ) -> Tensor:
     """The generating function at exp(-2 j half), (H, columns, nodes)."""
     rank = P.shape[-1]
-    turn = torch.polar(torch.ones_like(half), half).to(Lam.dtype)
-    sine, b = torch.sin(half), torch.cos(half) * step.double()  # (nodes,), (H, nodes) float64
+    turn = torch.polar(torch.ones_like(half), half)
+    sine, b = torch.sin(half), torch.cos(half) * step  # (nodes,), (H, nodes)
     rows = torch.cat([tied[:, None], Q.mH], dim=1)  # C and Q*
     every = torch.cat([columns, P.mT], dim=1)  # B and P
     products = (rows[:, :, None] * every[:, None]).flatten(1, 2)  # (H, (1 + rank) (columns + rank), n)
     sums = _pair_sums if pairs else _plain_sums
     S = sums(products, Lam, sine, b).unflatten(1, (1 + rank, -1))
     CB, CP, QB, QP = S[:, 0, :-rank], S[:, 0, -rank:], S[:, 1:, :-rank], S[:, 1:, -rank:]
-    b = b[:, None].to(step.dtype)
+    b = b[:, None]
     if rank == 1:
         seen = QB / (1 + b[:, None] * QP)
     else:
@@ -73,19 +77,17 @@ def _pair_sums(v: Tensor, Lam: Tensor, sine: Tensor, b: Tensor) -> Tensor:
 
     Over their common denominator: (2 j s 2 Re v - b 2 Re(v conj(Lam))) / (b^2 |Lam|^2 - 4 s^2 - 4 j s b Re Lam),
     so that the sum over modes is a product with real matrices. The denominator is formed relative to (b |Lam| + 2 s)^2:
-    no square of a difference cancels near a resonance. In float64, as a resonance of quality |Lam / Re Lam| multiplies
-    rounding errors by that; only the product over the modes is in the dtype of the parameters.
+    no square of a difference cancels near a resonance.
     """
-    lam, slope = Lam.to(torch.complex128)[..., None], b[:, None]
-    size = lam.abs() * slope  # (H, n, nodes)
+    size = Lam.abs()[..., None] * b[:, None]  # (H, n, nodes)
     scale = 1 / (size + 2 * sine)
     x = (size - 2 * sine) * scale
-    y = -4 * lam.real * slope * scale * (sine * scale)
+    y = -4 * Lam.real[..., None] * b[:, None] * scale * (sine * scale)
     weight = scale * scale / (x * x + y * y)
-    table = torch.cat([weight * x, -weight * y], dim=-1).to(v.real.dtype)  # (H, n, 2 nodes)
+    table = torch.cat([weight * x, -weight * y], dim=-1)  # (H, n, 2 nodes)
     sums = 2 * torch.cat([v.real, (v * Lam.conj()[:, None]).real], dim=1) @ table
     even, odd = torch.complex(*sums.chunk(2, dim=-1)).chunk(2, dim=1)
-    return (2j * sine * even - slope * odd).to(v.dtype)
+    return 2j * sine * even - b[:, None] * odd
 
 
 def _plain_sums(v: Tensor, Lam: Tensor, sine: Tensor, b: Tensor) -> Tensor:
