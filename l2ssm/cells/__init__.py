@@ -6,15 +6,19 @@ from typing import Any
 
 from l2ssm.cells.base import Cell, DenseCell, DiagonalCell
 from l2ssm.cells.bounded import Bounded
+from l2ssm.cells.bounded_selective import BoundedSelective
 from l2ssm.cells.contraction import Contraction, ContractionDense
 from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lag import Lag
 from l2ssm.cells.lag_selective import SelectiveLag
 from l2ssm.cells.lru import LRU
+from l2ssm.cells.rglru import RGLRU
 from l2ssm.cells.s4 import S4
 from l2ssm.cells.s4d import S4D
 from l2ssm.cells.s5 import S5, S5Bidirectional
+from l2ssm.cells.s6 import S6
+from l2ssm.cells.selective import SelectiveCell
 
 CELLS: dict[str, type[Any]] = {
     "lru": LRU,
@@ -35,16 +39,25 @@ BOUNDED_CELLS: dict[str, type[Any]] = {  # those that take a prescribed gain
     "contraction_dense": ContractionDense,
     "l2ru": L2RU,
 }
+SELECTIVE_CELLS: dict[str, type[SelectiveCell]] = {  # not linear: the input chooses their coefficients
+    "s6": S6,
+    "rglru": RGLRU,
+    "bounded_selective": BoundedSelective,
+}
 
 __all__ = [
     "BOUNDED_CELLS",
     "CELLS",
     "L2RU",
     "LRU",
+    "RGLRU",
     "S4",
     "S4D",
     "S5",
+    "S6",
+    "SELECTIVE_CELLS",
     "Bounded",
+    "BoundedSelective",
     "Cell",
     "Contraction",
     "ContractionDense",
@@ -53,5 +66,6 @@ __all__ = [
     "L2RUDiagonal",
     "Lag",
     "S5Bidirectional",
+    "SelectiveCell",
     "SelectiveLag",
 ]

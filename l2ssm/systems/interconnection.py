@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2ssm.errors import RealizationError
+from l2ssm.systems.chain import differentiate_chain
 from l2ssm.systems.layer import Array, Layer
-from l2ssm.systems.layers import LAYERS, differentiate_chain
+from l2ssm.systems.layers import LAYERS
 from l2ssm.systems.simulation import initial_state, signal
 from l2ssm.systems.state_space import sample_time
 

@@ -9,11 +9,29 @@ from typing import Any
 import numpy as np
 
 from l2ssm.errors import RealizationError
+from l2ssm.systems.chain import differentiate_chain
+from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.layer import Array, Layer, Linear, store_arrays
+from l2ssm.systems.product import Product
+from l2ssm.systems.rms_norm import RMSNorm
+from l2ssm.systems.s6_core import S6Core
+from l2ssm.systems.selective import Selective
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.static_layers import Affine, Contractive, Gated, Perceptron
 
-__all__ = ["LAYERS", "Affine", "Contractive", "Dynamic", "Gated", "Layer", "Perceptron", "Residual"]
+__all__ = [
+    "LAYERS",
+    "Affine",
+    "Contractive",
+    "Dynamic",
+    "Gated",
+    "Layer",
+    "Perceptron",
+    "Product",
+    "RMSNorm",
+    "Residual",
+    "Selective",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +78,6 @@ class Dynamic(Layer):
         """RealizationError if the system has another sample time."""
         if self.G.dt != dt:
             raise RealizationError(f"a Dynamic layer has dt = {self.G.dt}, the interconnection {dt}")
-
-
-def differentiate_chain(layers: Sequence[Layer], u: Array, states: Sequence[Array]) -> tuple[Array, Linear, Linear]:
-    """(output, jvp, vjp) of a chain of layers along the trajectory of u, each layer from its state."""
-    steps = []
-    for layer, start in zip(layers, states, strict=True):
-        steps.append(layer.derivative(u, start))
-        u = layer.run(u, start)
-
-    def jvp(du: Array) -> Array:
-        for forward, _ in steps:
-            du = forward(du)
-        return du
-
-    def vjp(w: Array) -> Array:
-        for _, backward in reversed(steps):
-            w = backward(w)
-        return w
-
-    return u, jvp, vjp
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +133,6 @@ class Residual(Layer):
             layer.check_dt(dt)
 
 
-LAYERS: dict[str, type[Layer]] = {
-    cls.__name__: cls for cls in (Affine, Dynamic, Contractive, Perceptron, Gated, Residual)
-}
+_STATIC: tuple[type[Layer], ...] = (Affine, Contractive, Perceptron, Gated, RMSNorm)
+_WITH_STATES: tuple[type[Layer], ...] = (Dynamic, Residual, Product, Selective, S6Core, GatedCore, LosslessCore)
+LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in _STATIC + _WITH_STATES}

@@ -8,8 +8,22 @@ import numpy as np
 import pytest
 
 from l2ssm.errors import RealizationError
+from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.interconnection import build_layer
-from l2ssm.systems.layers import LAYERS, Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
+from l2ssm.systems.layers import (
+    LAYERS,
+    Affine,
+    Contractive,
+    Dynamic,
+    Gated,
+    Layer,
+    Perceptron,
+    Product,
+    Residual,
+    RMSNorm,
+)
+from l2ssm.systems.s6_core import S6Core
+from l2ssm.systems.selective import Selective
 from l2ssm.systems.state_space import StateSpace
 
 
@@ -28,6 +42,11 @@ STATIC = {
     "Contractive": lambda rng: Contractive(rng.normal(size=(5, 3)), rng.normal(size=5), 0.3, "tanh"),
     "Perceptron": lambda rng: Perceptron(*(rng.normal(size=n) for n in ((5, 3), 5, (2, 5), 2)), "gelu"),
     "Gated tanh": lambda rng: Gated(*(rng.normal(size=n) for n in ((2, 3), 2, (2, 3), 2)), "tanh"),
+    "RMSNorm": lambda rng: RMSNorm(rng.normal(size=3), np.array([1e-3])),
+    "Product": lambda rng: Product(
+        (Perceptron(*(rng.normal(size=n) for n in ((5, 3), 5, (2, 5), 2)), "silu"),),
+        (Affine(rng.normal(size=(2, 3)), rng.normal(size=2)),),
+    ),
     "Gated identity": lambda rng: Gated(*(rng.normal(size=n) for n in ((2, 3), 2, (2, 3), 2)), "identity"),
 }
 
@@ -105,6 +124,14 @@ EYE, ZERO = np.eye(2), np.zeros(2)
         (lambda: Residual(()), "a Residual needs a chain n -> n"),
         (lambda: Residual((Affine(np.ones((3, 2)), np.zeros(3)),)), r"a Residual needs .* got widths \[2, 3\]"),
         (lambda: Residual((Affine(EYE, ZERO), Affine(np.eye(3), np.zeros(3)))), "a Residual needs a chain"),
+        (lambda: RMSNorm(np.ones(2), np.zeros(1)), "> 0"),
+        (lambda: Product((Affine(np.eye(2), np.zeros(2)),), (Affine(np.eye(3), np.zeros(3)),)), "expected the same"),
+        (lambda: Product((), (Affine(np.eye(3), np.zeros(3)),)), "branch"),
+        (lambda: GatedCore(np.ones(2), np.ones(2)), "gate_min"),
+        (lambda: LosslessCore(-np.ones(2), np.ones(2)), "rates >= 0"),
+        (lambda: S6Core(np.zeros((1, 2)), np.zeros((1, 2)), "zoh", "real"), "negative real parts"),
+        (lambda: S6Core(np.zeros((1, 2)), np.zeros((1, 2)), "midpoint", "real"), "midpoint"),
+        (lambda: Selective(LosslessCore(np.ones(2), np.ones(2)), *(np.eye(2),) * 5), "axes"),
     ],
 )
 def test_wrong_layers_are_refused(build: Callable[[], Layer], message: str) -> None:
@@ -113,4 +140,6 @@ def test_wrong_layers_are_refused(build: Callable[[], Layer], message: str) -> N
 
 
 def test_every_layer_of_the_table_is_tested_here() -> None:
-    assert set(LAYERS) == {"Affine", "Dynamic", "Contractive", "Perceptron", "Gated", "Residual"}
+    """Those of `systems.selective` in tests/cells/test_selective.py, as frozen cells."""
+    selective = {"Selective", "S6Core", "GatedCore", "LosslessCore"}
+    assert set(LAYERS) == {name.split()[0] for name in STATIC} | {"Dynamic", "Residual"} | selective
