@@ -24,8 +24,8 @@ def kernel(
 ) -> Tensor:
     """C Ad^k Bd for k = 0 ... length - 1, (H, columns, length): A = diag(Lam) - P Q*, Bd = (I - step A / 2)^-1 column.
 
-    Evaluated in float64 whatever the dtype of the parameters: at a resonance of diag(Lam), which is none of A, the terms
-    of Woodbury's identity cancel, and rounding errors are multiplied by its quality |Lam / Re Lam|.
+    Evaluated in float64 whatever the dtype of the parameters: at a resonance of diag(Lam), which is none of A, the
+    terms of Woodbury's identity cancel, and rounding errors are multiplied by its quality |Lam / Re Lam|.
 
     Args:
         Lam: (H, n) complex.
