@@ -12,11 +12,13 @@ the model. Only the last product, B and D times the scale, is rounded afterwards
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI
+from l2ssm.parametrizations.observability import columns, observability, observability_product, rows
 from l2ssm.parametrizations.spectral import ROUNDING, representable
 from l2ssm.parametrizations.stable import poles
 
@@ -24,37 +26,58 @@ LOG_PD_MIN, LOG_PD_MAX = -18.420680743952367, 6.907755278982137  # pd in [1e-8, 
 SHARPNESS = 8.0  # of the smooth radial map: (1 + r^16)^(-1/16) for max(1, r)^-1
 
 
-def supply_bound(lam: Tensor, s: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, pd: Tensor) -> Tensor:
-    """T (n_u, n_u) with V(x+) - V(x) + |y|^2 <= u' T u for the system (lam, s B, C s, D), s^2 = 1 - |lam|^2.
+class Supply(NamedTuple):
+    """A system (lam, s B, C s, D), s^2 = 1 - |lam|^2, and the free part of its storage function.
 
-    Args:
+    Attributes:
         lam: (n,) complex, |lam| < 1.
         s: (n,) real.
         B: (n, n_u), C: (n_y, n), C2: (r, n) complex, in units of s.
         D: (n_y, n_u) real.
         pd: (n,) > 0.
     """
-    ss = s[:, None] * s[None, :]
-    K1 = ss / (1 - lam.conj()[:, None] * lam[None, :])
-    K2 = ss / (1 - lam[:, None] * lam[None, :])
-    Ce, Bs, weight = torch.cat([C, C2]), s[:, None] * B, pd[:, None]
-    re, im = Ce.real, Ce.imag  # both Gram matrices Ce* Ce and Ce' Ce from real products
-    rr, ii, ri = re.mT @ re, im.mT @ im, re.mT @ im
-    Q1 = torch.complex(rr + ii, ri - ri.mT) * K1
-    Q2 = (torch.complex(rr - ii, ri + ri.mT) * K2).conj()
-    PB = weight * Bs + 0.5 * (_times_real(Q1 + Q2, Bs.real) + 1j * _times_real(Q1 - Q2, Bs.imag))
-    H = lam.conj()[:, None] * PB / s[:, None] + C.mH @ D.to(C.dtype)
-    W = (C2 / pd @ C2.mH).real
-    jitter = 1 + 8 * torch.finfo(W.dtype).eps * W.shape[0] * torch.trace(W).detach()
+
+    lam: Tensor
+    s: Tensor
+    B: Tensor
+    C: Tensor
+    C2: Tensor
+    D: Tensor
+    pd: Tensor
+
+    @torch.no_grad()
+    def bound(self) -> Tensor:
+        """T (n_u, n_u) with V(x+) - V(x) + |y|^2 <= u' T u, without a gradient."""
+        return self._bound(observability(self.lam, self._outputs()))[0]
+
+    def largest(self) -> Tensor:
+        """lambda_max(T). Its derivative is that of w' T w for the eigenvector w, which is T of the one input w."""
+        G = observability(self.lam, self._outputs())
+        with torch.no_grad():
+            T, Y = self._bound(G)
+            w = torch.linalg.eigh(T).eigenvectors[:, -1:]
+        return self._replace(B=self.B @ w.to(self.B.dtype), D=self.D @ w)._bound(G, Y @ w)[0].squeeze()
+
+    def _outputs(self) -> Tensor:
+        return rows(torch.cat([self.C, self.C2]) * self.s)
+
+    def _bound(self, G: Tensor, Y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(T, Y), Y the best one where none is given. T is stationary in the best Y, which needs no gradient then."""
+        v, pd = columns(self.s[:, None] * self.B), torch.cat([self.pd, self.pd])[:, None]
+        Pv = pd * v + observability_product(G, self.lam, self._outputs(), v)
+        turned = (self.lam.conj() / self.s)[:, None] * torch.complex(*Pv.chunk(2))
+        H, free = columns(turned) + rows(self.C).mT @ self.D, rows(self.C2)
+        Y = _best_y(free / pd.mT, free, H) if Y is None else Y
+        squares = torch.cat([self.D, Y, (H - free.mT @ Y) / torch.sqrt(pd)])
+        return squares.mT @ squares + v.mT @ Pv, Y
+
+
+def _best_y(weighted: Tensor, free: Tensor, H: Tensor) -> Tensor:
+    """(I + W)^-1 K by Cholesky; the jitter, of the size of rounding errors in W, only loosens T."""
+    W = weighted @ free.mT
+    jitter = 1 + 8 * torch.finfo(W.dtype).eps * W.shape[0] * torch.trace(W)
     factor = torch.linalg.cholesky(W + jitter * torch.eye(W.shape[0], dtype=W.dtype, device=W.device))
-    Y = torch.cholesky_solve((C2 / pd @ H).real, factor)
-    E = H - C2.mH @ Y.to(C2.dtype)
-    return D.mT @ D + (Bs.mH @ PB).real + (E.mH @ (E / weight)).real + Y.mT @ Y
-
-
-def _times_real(M: Tensor, x: Tensor) -> Tensor:
-    """M x of a complex M and a real x, with two real products instead of four."""
-    return torch.complex(M.real @ x, M.imag @ x)
+    return torch.cholesky_solve(weighted @ H, factor)
 
 
 def radial(largest: Tensor, smooth: bool) -> Tensor:
@@ -85,8 +108,8 @@ def supply_gain(
     B, C = Bs / s[:, None], Cs / s
     pd = torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
     dual = D.shape[0] < D.shape[1]
-    T = supply_bound(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else supply_bound(lam, s, B, C, C2, D, pd)
-    return LTI(lam, Bs, Cs, D), torch.linalg.eigvalsh(0.5 * (T + T.mT))[-1]
+    supply = Supply(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else Supply(lam, s, B, C, C2, D, pd)
+    return LTI(lam, Bs, Cs, D), supply.largest()
 
 
 def bounded_diagonal(
