@@ -20,21 +20,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+JOINT, JOINT_AT_REST = "joint", "joint at rest"
+"""Methods of a claim that is proved by one matrix inequality, see `joint`."""
+
+
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """The gain of one layer, and what is needed to check it.
+    """The gain of a layer, or of a run of layers, and what is needed to check it.
 
     Attributes:
-        method: which theorem is used; with the type of the layer, a key of `verify.CHECKERS`.
-        gain: an upper bound of the incremental gain.
+        method: which theorem is used: `JOINT` or `JOINT_AT_REST`, or with the type of a layer a key of
+            `verify.CHECKERS`.
+        gain: an upper bound of the incremental gain; by `JOINT_AT_REST` of the gain from rest.
         witness: named float64 arrays, with one or two axes.
         inner: the claims of the layers inside.
+        layers: how many consecutive layers it is about.
     """
 
     method: str
     gain: float
     witness: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     inner: tuple[Claim, ...] = ()
+    layers: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Certificate:
         gamma: the bound, output unit per input unit.
         network: the frozen model; its numbers are taken as exact.
         proof: how the claims make gamma, a key of `verify.PROOFS`.
-        claims: one a layer of the chain.
+        claims: those of the layers, or of runs of layers, in the order of the chain.
         lower: the worst input found, or None.
         model_sha256: SHA-256 (hex) of the model file the numbers came from, or None.
         created: versions of the programs that made it.

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2ssm.certificates.certificate import Certificate, Claim, LowerBound
-from l2ssm.certificates.statement import ARITHMETIC, MEANINGS, NOT_COVERED, gain_unit, summary
+from l2ssm.certificates.statement import ARITHMETIC, KINDS, MEANINGS, NOT_COVERED, gain_unit, sense, summary
 from l2ssm.errors import CertificateError, MalformedCertificateError, RealizationError
 from l2ssm.systems.interconnection import Interconnection
 
-FORMAT, SCHEMA = "l2ssm certificate", 1
+FORMAT, SCHEMA = "l2ssm certificate", 2
 MAX_CHARACTERS = 2**30
 
 
@@ -45,7 +45,7 @@ def encode(certificate: Certificate) -> str:
         "created": dict(certificate.created),
         "statement": {
             "summary": list(summary(certificate)),
-            "meaning": MEANINGS[certificate.kind],
+            "meaning": MEANINGS[sense(certificate)],
             "arithmetic": ARITHMETIC,
             "not_covered": list(NOT_COVERED),
         },
@@ -85,8 +85,8 @@ def _check_digests(document: dict[str, Any]) -> None:
 
 def _read(document: dict[str, Any]) -> Certificate:
     kind, lower, model = _get(document, "kind", str), document["lower"], document["model_sha256"]
-    if kind not in MEANINGS:
-        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(MEANINGS)}")
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}")
     if model is not None and not (isinstance(model, str) and re.fullmatch("[0-9a-f]{64}", model)):
         raise ValueError(f"model_sha256 is {model!r}, expected 64 hexadecimal digits or null")
     system, proof = _get(document, "system", dict), _get(document, "proof", dict)
@@ -113,13 +113,14 @@ def _claim_out(claim: Claim) -> dict[str, Any]:
         "gain": float(claim.gain).hex(),
         "witness": {name: _array_out(M) for name, M in claim.witness.items()},
         "inner": [_claim_out(inner) for inner in claim.inner],
+        "layers": claim.layers,
     }
 
 
 def _claim_in(entry: dict[str, Any]) -> Claim:
     witness = {name: _array_in(M) for name, M in _get(entry, "witness", dict).items()}
     inner = tuple(_claim_in(claim) for claim in _get(entry, "inner", list))
-    return Claim(_get(entry, "method", str), _float_in(entry["gain"]), witness, inner)
+    return Claim(_get(entry, "method", str), _float_in(entry["gain"]), witness, inner, _get(entry, "layers", int))
 
 
 def _array_out(M: NDArray[np.float64]) -> dict[str, Any]:

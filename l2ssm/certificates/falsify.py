@@ -82,12 +82,14 @@ def worst_input(
     return WorstInput(best.gain, best.u, best.du, f"{best.description}, {T} samples simulated in float64")
 
 
-def lower_bound(network: Interconnection, kind: str = "incremental", bracket: HinfBracket | None = None) -> LowerBound:
+def lower_bound(
+    network: Interconnection, starts: Sequence[str] = STARTS, bracket: HinfBracket | None = None
+) -> LowerBound:
     """The gain of the worst input found; of a single linear layer the peak of its response, its `bracket`."""
     if len(network.layers) == 1 and isinstance(network.layers[0], Dynamic):
         bracket = bracket or hinf(network.layers[0].G, upper=False)
         return LowerBound(bracket.lower, f"sinusoid at {bracket.omega_peak:.6g} rad/s, frequency response in float64")
-    found = worst_input(network, starts=OPERATING_STARTS if kind == "l2" else STARTS)
+    found = worst_input(network, starts=starts)
     return LowerBound(found.gain, found.description)
 
 

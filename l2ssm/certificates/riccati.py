@@ -33,15 +33,25 @@ def bounded_real_riccati(A: Array, B: Array, C: Array, D: Array, gamma: float, e
 
     Source: Chu, Fan, Lin, Wang (2004), structure-preserving doubling for discrete-time Riccati equations.
     """
-    n, m = B.shape
-    R = gamma**2 * np.eye(m) - D.T @ D
+    R = D.T @ D - gamma**2 * np.eye(B.shape[1])
     try:
-        np.linalg.cholesky(R)
+        return doubling(A, B, C.T @ C + extra, C.T @ D, R)
+    except SolverError as error:
+        raise SolverError(f"gamma = {gamma}: {error}") from None
+
+
+def doubling(A: Array, B: Array, Q: Array, S: Array, R: Array) -> Array:
+    """P = A'PA + Q - (A'PB + S)(R + B'PB)^-1 (A'PB + S)' with R < 0, the stabilising solution.
+
+    Raises:
+        SolverError: R is not negative definite, there is no solution, or no convergence.
+    """
+    n = A.shape[0]
+    try:
+        np.linalg.cholesky(-R)
         with np.errstate(over="raise", invalid="raise", divide="raise"):
-            RD, RB = np.linalg.solve(R, D.T), np.linalg.solve(R, B.T)
-            A = A + B @ RD @ C
-            H = C.T @ C + C.T @ (D @ RD) @ C + extra
-            G = -B @ RB
+            RS, RB = np.linalg.solve(R, S.T), np.linalg.solve(R, B.T)
+            A, H, G = A - B @ RS, Q - S @ RS, B @ RB
             for _ in range(60):
                 W = np.linalg.solve(np.eye(n) + G @ H, np.hstack([A, G]))
                 WA, WG = W[:, :n], W[:, n:]
@@ -51,8 +61,8 @@ def bounded_real_riccati(A: Array, B: Array, C: Array, D: Array, gamma: float, e
                 if np.linalg.norm(step) <= 1e-16 * np.linalg.norm(H):
                     return H
     except (np.linalg.LinAlgError, FloatingPointError) as error:
-        raise SolverError(f"the bounded-real Riccati equation has no solution at gamma = {gamma}: {error}") from None
-    raise SolverError(f"the doubling algorithm did not converge at gamma = {gamma}")
+        raise SolverError(f"the Riccati equation has no solution: {error}") from None
+    raise SolverError("the doubling algorithm did not converge")
 
 
 def storage(G: StateSpace, eps: float = 1e-6) -> tuple[float, Array]:

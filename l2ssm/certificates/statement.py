@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from l2ssm.certificates.certificate import Certificate, Claim
 
+KINDS = ("incremental", "l2")
 STATEMENTS = {
     "incremental": "L2 gain, incremental (any two inputs, same initial state)",
     "l2": "L2 gain about any operating point (any deviation of the input, same initial state)",
+    "rest": "L2 gain from rest (any input, zero initial state, deviation from the response to zero input)",
 }
 MEANINGS = {
     "incremental": "for all inputs u, v, every horizon T and every common initial state: "
     "sum_{t<T} |y_u[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |u[t] - v[t]|^2",
     "l2": "for every operating input v and deviation d, every horizon T and every common initial state: "
     "sum_{t<T} |y_{v+d}[t] - y_v[t]|^2 <= gamma^2 sum_{t<T} |d[t]|^2 (implied by the incremental gain)",
+    "rest": "for all inputs u and every horizon T, from the zero state: "
+    "sum_{t<T} |y_u[t] - y_0[t]|^2 <= gamma^2 sum_{t<T} |u[t]|^2, y_0 the response to zero input",
 }
 ARITHMETIC = "exact on the numbers in this file; checked in ball, float64 or rational arithmetic, see l2ssm verify"
 NOT_COVERED = (
@@ -34,17 +38,28 @@ def gain_unit(certificate: Certificate) -> str:
     return f"{out.pop() or '1'}/{into.pop() or '1'}"
 
 
+def sense(certificate: Certificate) -> str:
+    """The key of `STATEMENTS` and `MEANINGS`: the kind, or "rest" where the proof is about that only."""
+    at_rest = any(claim.method == "joint at rest" for claim in certificate.claims)
+    return "rest" if at_rest else certificate.kind
+
+
+def tier(certificate: Certificate) -> str:
+    """ "network": one inequality for all layers, "block": at least one for several layers, "product": none."""
+    spans = [claim.layers for claim in certificate.claims if claim.method.startswith("joint")]
+    return "product" if not spans else "network" if len(certificate.claims) == 1 else "block"
+
+
 def summary(certificate: Certificate) -> tuple[str, ...]:
     """The claim in plain lines; bounds are rounded to the safe side."""
     unit = f" {gain_unit(certificate)}" if gain_unit(certificate) else ""
     gamma, lower = certificate.gamma, certificate.lower
-    lines = [f"{STATEMENTS[certificate.kind]}: gamma <= {rounded_up(gamma)}{unit}"]
+    lines = [f"{STATEMENTS[sense(certificate)]}: gamma <= {rounded_up(gamma)}{unit}"]
     if lower is not None:
         far = gap(gamma, lower.gain)
         lines.append(f"worst input found: gamma >= {rounded_down(lower.gain)}{unit} ({far}; {lower.description})")
     model = f", model file sha256 {certificate.model_sha256[:12]}..." if certificate.model_sha256 else ""
-    methods = ", ".join(sorted({method for claim in certificate.claims for method in _methods(claim)}))
-    lines.append(f"by {certificate.proof} of {len(certificate.claims)} layer gain(s): {methods}")
+    lines.append(_proof(certificate))
     lines.append(f"covers the numbers with sha256 {certificate.digest[:12]}...{model}; not the rounding of a runtime")
     return tuple(lines)
 
@@ -54,6 +69,17 @@ def printout(certificate: Certificate) -> str:
     first, *rest = summary(certificate)
     status = f"VERIFIED ({certificate.verified_in})" if certificate.verified else "NOT VERIFIED HERE: run verify"
     return "\n".join([f"{first}   {status}", *rest])
+
+
+def _proof(certificate: Certificate) -> str:
+    methods = ", ".join(sorted({method for claim in certificate.claims for method in _methods(claim)}))
+    if tier(certificate) == "network":
+        text = f"by one matrix inequality for the whole network: {methods}"
+    else:
+        parts = "block" if tier(certificate) == "block" else "layer"
+        text = f"by {certificate.proof} of {len(certificate.claims)} {parts} gain(s): {methods}"
+    tried = certificate.created.get("search")
+    return f"{text} (search: {tried})" if tried else text
 
 
 def _methods(claim: Claim) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from l2ssm.certificates.balls import BALL, Ball
 from l2ssm.certificates.bounded_real import cauchy_storage
-from l2ssm.certificates.certificate import Certificate, Claim
+from l2ssm.certificates.certificate import JOINT, JOINT_AT_REST, Certificate, Claim
 from l2ssm.errors import CertificateError, OptionError
 from l2ssm.systems.layers import Dynamic, Layer, Residual
 from l2ssm.systems.simulation import initial_state
@@ -25,11 +25,12 @@ def energy_bound(certificate: Certificate, x0: ArrayLike | None, u_energy: float
 
     One linear block: sum |dy|^2 <= gamma^2 sum |du|^2 + V(x0). A chain: with e the norm of the difference that enters a
     layer, the norm of the one that leaves it is at most g e (static), sqrt(g^2 e^2 + V(x0)) (linear, x0 its part of
-    the state) or e + the same through the chain inside (residual); the last square is the bound. A linear system
-    may be compared with its run at rest: then du = u, dy = y.
+    the state; a run of layers with a joint proof, with theirs) or e + the same through the chain inside (residual);
+    the last square is the bound. A certificate from rest, and any linear system, is about u and x0 themselves, compared
+    with the run at rest.
 
     Args:
-        certificate: product proof.
+        certificate: verified or not.
         x0: (n_x,) difference of the initial states of all linear layers in their order; zero by default.
         u_energy: sum |du|^2 >= 0.
 
@@ -55,8 +56,7 @@ def energy_bound(certificate: Certificate, x0: ArrayLike | None, u_energy: float
 def storage_value(G: StateSpace, claim: Claim, x0: Array) -> Ball:
     """V(x0) >= 0 of the storage function that the claim holds, as a ball."""
     if claim.method == "storage":
-        x = BALL.embed(x0[:, None])
-        return (x.T @ BALL.embed(claim.witness["P"]) @ x)[0, 0] if G.n_x else flint.arb(0)
+        return _quadratic(claim.witness["P"], x0)
     if claim.method != "cauchy" or G.modes is None:
         raise CertificateError(f"a claim by {claim.method!r} has no storage function for a non-zero initial state")
     w = claim.witness
@@ -67,9 +67,14 @@ def storage_value(G: StateSpace, claim: Claim, x0: Array) -> Ball:
 
 def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state: Array) -> Ball:
     """The norm of the difference behind a chain of layers."""
-    parts = np.split(state, np.cumsum([layer.n_x for layer in layers])[:-1])
-    for layer, claim, x0 in zip(layers, claims, parts, strict=True):
-        if isinstance(layer, Dynamic):
+    first = 0
+    for claim in claims:
+        run, first = layers[first : first + claim.layers], first + claim.layers
+        layer, n_x = run[0], sum(layer.n_x for layer in run)
+        x0, state = state[:n_x], state[n_x:]
+        if claim.method in (JOINT, JOINT_AT_REST):
+            norm = ((flint.arb(claim.gain) * norm) ** 2 + _quadratic(claim.witness["P"], x0)).sqrt()
+        elif isinstance(layer, Dynamic):
             value = storage_value(layer.G, claim, x0) if np.any(x0) else flint.arb(0)
             norm = ((flint.arb(claim.gain) * norm) ** 2 + value).sqrt()
         elif isinstance(layer, Residual):
@@ -77,6 +82,12 @@ def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state
         else:
             norm = flint.arb(claim.gain) * norm
     return norm
+
+
+def _quadratic(P: Array, x0: Array) -> Ball:
+    """x0'P x0."""
+    x = BALL.embed(x0[:, None])
+    return (x.T @ BALL.embed(P) @ x)[0, 0] if x0.size else flint.arb(0)
 
 
 def _rounded_up(x: Ball) -> float:

@@ -1,7 +1,8 @@
 """`verify`: check a certificate from its own numbers, in rigorous arithmetic. Part of the trusted base.
 
-The proof `product`: the incremental gain of a chain is at most the product of the gains of its layers. Each layer's
-gain rests on one theorem, an entry of `CHECKERS`: a checker returns or raises, and nothing else counts.
+The proof `product`: the gain of a chain is at most the product of the gains of the runs of layers it is made of. The
+gain of a single layer rests on one theorem, an entry of `CHECKERS`, that of a longer run on the matrix inequality of
+`joint`: a checker returns or raises, and nothing else counts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 
 from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
-from l2ssm.certificates.certificate import Certificate, Claim, chain_of, model_digest
+from l2ssm.certificates.certificate import JOINT, JOINT_AT_REST, Certificate, Claim, chain_of, model_digest
+from l2ssm.certificates.flatten import constraints_of
+from l2ssm.certificates.joint import assert_joint
 from l2ssm.certificates.midrad import FLOAT
 from l2ssm.certificates.rational import EXACT
 from l2ssm.certificates.rigorous import Arithmetic, assert_schur, exact
@@ -63,25 +66,51 @@ def verify(certificate: Certificate | str | Path, model: Any = None, arithmetic:
 
 def check_product(certificate: Certificate, arithmetic: Arithmetic) -> None:
     """Every claim holds and their product is at most gamma, or CertificateError."""
-    gain = check_chain(certificate.network.layers, certificate.claims, "layers", arithmetic)
+    rest = certificate.kind == "l2"
+    gain = check_chain(certificate.network.layers, certificate.claims, "layers", arithmetic, rest)
     if not gain <= exact(certificate.gamma):
         raise CertificateError(f"gamma = {certificate.gamma!r} is below the product of the gains")
 
 
-def check_chain(layers: Sequence[Layer], claims: Sequence[Claim], name: str, arithmetic: Arithmetic) -> Fraction:
-    """The product of the gains of the layers, each of them proved; CertificateError otherwise."""
-    if len(layers) != len(claims):
-        raise CertificateError(f"{name} has {len(layers)} layers and {len(claims)} claims")
-    product = exact(1.0)
-    for i, (layer, claim) in enumerate(zip(layers, claims, strict=True)):
-        key = (type(layer), claim.method)
-        if key not in CHECKERS:
-            raise CertificateError(f"{name}.{i}: no theorem {claim.method!r} for a {type(layer).__name__}")
+def check_chain(
+    layers: Sequence[Layer], claims: Sequence[Claim], name: str, arithmetic: Arithmetic, rest: bool = False
+) -> Fraction:
+    """The product of the gains of the runs, each of them proved; CertificateError otherwise.
+
+    Args:
+        layers: the chain.
+        claims: one a run of layers, in order, all layers covered.
+        name: of the chain in errors.
+        arithmetic: in which to compute.
+        rest: whether gains from rest are enough; a run is from rest if all layers before it are zero at rest.
+    """
+    if any(claim.layers < 1 for claim in claims) or sum(claim.layers for claim in claims) != len(layers):
+        raise CertificateError(f"{name} has {len(layers)} layers, the claims are about {[c.layers for c in claims]}")
+    product, first = exact(1.0), 0
+    for claim in claims:
+        run, where = layers[first : first + claim.layers], f"{name}.{first}"
         if not claim.gain > 0:
-            raise CertificateError(f"{name}.{i}: the gain is {claim.gain}, expected a number > 0")
-        CHECKERS[key](layer, claim, f"{name}.{i}", arithmetic)
+            raise CertificateError(f"{where}: the gain is {claim.gain}, expected a number > 0")
+        if claim.method == JOINT_AT_REST and not (rest and constraints_of(layers[:first], True)[1]):
+            raise CertificateError(f"{where}: {claim.method!r} needs kind 'l2' and layers before it that are at rest")
+        if claim.method in (JOINT, JOINT_AT_REST):
+            check_joint(run, claim, where, arithmetic)
+        elif (type(run[0]), claim.method) not in CHECKERS or len(run) != 1:
+            types = " and ".join(type(layer).__name__ for layer in run)
+            raise CertificateError(f"{where}: no theorem {claim.method!r} for a {types}")
+        else:
+            CHECKERS[type(run[0]), claim.method](run[0], claim, where, arithmetic)
         product *= exact(claim.gain)
+        first += claim.layers
     return product
+
+
+def check_joint(run: Sequence[Layer], claim: Claim, name: str, arithmetic: Arithmetic) -> None:
+    """P > 0, admissible multipliers and M(P, T, gain) > 0 for the M of `joint.joint_matrix`."""
+    rest = claim.method == JOINT_AT_REST
+    count = len(constraints_of(run, rest)[0])
+    P, *multipliers = _witness(claim, name, "P", *(f"T{i}" for i in range(count)))
+    assert_joint(run, rest, P, multipliers, claim.gain, name, arithmetic)
 
 
 def check_cauchy(layer: Dynamic, claim: Claim, name: str, arithmetic: Arithmetic) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l2ssm.certificates.compose import CERTIFIERS, certify
+from l2ssm.certificates.compose import certify
 from l2ssm.certificates.falsify import worst_input
+from l2ssm.certificates.layer_claims import CERTIFIERS
 from l2ssm.certificates.statement import gain_unit, gap, summary
 from l2ssm.certificates.verify import CHECKERS, verify
 from l2ssm.errors import CertificateError, NotCertifiableError
@@ -24,7 +25,7 @@ def chain(*layers) -> Interconnection:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_product_is_above_every_pair_of_inputs_found(network, seed):
     N = network(seed)
-    certificate = certify(N, lower=False)
+    certificate = certify(N, method="product", lower=False)
     found = worst_input(N, horizon=200, iterations=8)
     assert 0 < found.gain <= certificate.gamma
     rng = np.random.default_rng(seed)
@@ -59,7 +60,7 @@ def test_perceptron_and_residual_gains(activation):
     product = np.linalg.norm(W1, 2) * np.linalg.norm(W2, 2) * ACTIVATIONS[activation].lipschitz
     gamma = certify(chain(layer), lower=False).gamma
     assert np.linalg.norm(W2 @ W1, 2) <= gamma <= product * (1 + 1e-12)
-    inside = certify(chain(Residual((layer, layer))), lower=False)
+    inside = certify(chain(Residual((layer, layer))), method="product", lower=False)
     assert inside.gamma == pytest.approx(1 + gamma**2, rel=1e-12)
     assert len(inside.claims[0].inner) == 2
 
@@ -120,5 +121,5 @@ def test_a_contradiction_between_search_and_proof_is_an_error(network, monkeypat
 
 def test_two_layers_that_share_one_object(modal):
     layer = Dynamic(modal(0))
-    certificate = certify(chain(layer, layer), lower=False)
+    certificate = certify(chain(layer, layer), method="product", lower=False)
     assert certificate.gamma == pytest.approx(modal(0).hinf().lower ** 2, rel=1e-5)

@@ -52,7 +52,7 @@ def test_the_storage_term_is_nearly_attained(modal, method):
 
 def test_chain_of_deviations(network):
     N = network(3)
-    certificate = certify(N, lower=False)
+    certificate = certify(N, method="product", lower=False)
     rng = np.random.default_rng(1)
     for size in (1e-3, 0.1, 10.0):
         u, du = rng.standard_normal((150, 1)), size * rng.standard_normal((150, 1))
@@ -65,11 +65,11 @@ def test_chain_of_deviations(network):
 def test_two_linear_blocks_add_their_storages(modal):
     G = modal(0)
     chain = Interconnection((Dynamic(G), Dynamic(G)), 1.0, ("a", "b"), ("c", "d"), ("", ""), ("", ""))
-    certificate = certify(chain, lower=False)
+    certificate = certify(chain, method="product", lower=False)
     x0 = np.zeros(chain.n_x)
     x0[0] = 1.0
     first = certificate.bound(x0)
-    alone = certify(G, lower=False).bound(x0[: G.n_x])
+    alone = certify(G, method="product", lower=False).bound(x0[: G.n_x])
     assert first == pytest.approx(certificate.claims[1].gain ** 2 * alone, rel=1e-12)
     assert certificate.bound(x0[::-1]) > 0
     assert np.sum(chain.simulate(np.zeros((500, 2)), x0) ** 2) <= first

@@ -1,0 +1,159 @@
+"""The gain of every layer of a chain, one by one, with the witness that proves it. Untrusted search."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ldexp
+from typing import Any
+
+import numpy as np
+
+from l2ssm.certificates import cauchy, lmi, multiplier, riccati
+from l2ssm.certificates.certificate import Claim
+from l2ssm.certificates.midrad import FLOAT
+from l2ssm.certificates.rigorous import exact
+from l2ssm.certificates.scaling import original_size, unit_size
+from l2ssm.certificates.smallest import smallest_float, smallest_gain, spectral_norm
+from l2ssm.certificates.static_gain import gated_matrix
+from l2ssm.certificates.verify import check_multiplier
+from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
+from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.hinf import HinfBracket, hinf
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
+from l2ssm.systems.state_space import StateSpace
+
+WITNESSES = ("cauchy", "riccati", "lmi")
+"""Methods for linear layers."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hard to look.
+
+    Attributes:
+        method: for linear layers one of `WITNESSES`, anything else for the one that fits.
+        eps: relative slack above the H-infinity norm; None: 1e-6, of more than 256 modes 1e-3.
+        names: what errors call each linear layer.
+        brackets: the norm of each linear layer that was searched, its lower end at least.
+    """
+
+    method: str
+    eps: float | None
+    names: dict[int, str]
+    brackets: dict[int, HinfBracket] = field(default_factory=dict)
+
+    def name(self, layer: Layer, path: str) -> str:
+        """block0, block1, ... for linear layers; the place in the chain and the type for others."""
+        return self.names.get(id(layer), f"{path} ({type(layer).__name__})")
+
+
+def search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tuple[Claim, ...], Fraction]:
+    """(claims, product of their gains); a refusal names the layer."""
+    claims = []
+    product = Fraction(1)
+    for i, layer in enumerate(layers):
+        name = search.name(layer, f"{path}.{i}")
+        if type(layer) not in CERTIFIERS:
+            known = ", ".join(sorted(cls.__name__ for cls in CERTIFIERS))
+            raise NotCertifiableError(f"{name}: no gain is known for this type of layer; known: {known}")
+        try:
+            claim = CERTIFIERS[type(layer)](layer, search, f"{path}.{i}")
+            product *= exact(claim.gain)
+        except NotCertifiableError:
+            raise
+        except CertificateError as error:
+            raise CertificateError(f"{name}: {error}") from None
+        claims.append(claim)
+        finite(product, name)
+    return tuple(claims), product
+
+
+def _dynamic(layer: Dynamic, search: Search, path: str) -> Claim:
+    """Cauchy or dense storage, see `certify`."""
+    G, name = layer.G, search.name(layer, path)
+    bracket = search.brackets[id(layer)] = hinf(G, upper=False)
+    G, k, b = unit_size(G)
+    return original_size(_linear_claim(G, ldexp(bracket.lower, -(k + b)), search, name), k, b)
+
+
+def _linear_claim(G: StateSpace, norm: float, search: Search, name: str) -> Claim:
+    method = search.method
+    if method not in WITNESSES:
+        method = "cauchy" if G.modes is not None and G.n_x else "riccati"
+    if method == "cauchy":
+        if G.modes is None:
+            raise OptionError(f"{name}: method 'cauchy' needs a block-diagonal A; use 'riccati' or 'lmi'")
+        eps = search.eps or (1e-6 if G.n_x <= cauchy.DOUBLING_LIMIT else 1e-3)
+        w = cauchy.search(G.modes, norm, eps)
+        witness = {"delta": w.delta, "C2_real": w.C2.real, "C2_imag": w.C2.imag, "Y": w.Y}
+        return Claim("cauchy", w.gain, witness)
+    gain, P = lmi.storage(G) if method == "lmi" and G.n_x else riccati.storage(G, search.eps or 1e-6)
+    return Claim("storage", gain, {"P": P})
+
+
+def _affine(layer: Affine, search: Search, path: str) -> Claim:
+    """The spectral norm of W."""
+    return Claim("norm", spectral_norm(layer.W))
+
+
+def _contractive(layer: Contractive, search: Search, path: str) -> Claim:
+    """max(1 - c a s^2, c b s^2 - 1) for slopes in [a, b] and ||W|| <= s."""
+    s = spectral_norm(layer.W)
+    sigma, cs2 = ACTIVATIONS[layer.activation], exact(layer.c) * exact(s) ** 2
+    candidates = (1 - cs2 * exact(min(sigma.slope_min, 0.0)), cs2 * exact(max(sigma.slope_max, 0.0)) - 1)
+    return Claim("slope", max(smallest_float(x) for x in candidates), {"norms": np.array([[s]])})
+
+
+def _perceptron(layer: Perceptron, search: Search, path: str) -> Claim:
+    """By the norms, s1 s2 Lip(sigma), or by a diagonal multiplier where that proves less."""
+    sigma = ACTIVATIONS[layer.activation]
+    s1, s2 = spectral_norm(layer.W1), spectral_norm(layer.W2)
+    by_norms = smallest_float(exact(s1) * exact(s2) * exact(sigma.lipschitz))
+    T, estimate = multiplier.search(layer.W1, layer.W2, sigma)
+    for slack in (1e-10, 1e-8, 1e-6):
+        gain = estimate * (1 + slack)
+        if not 0 < gain < by_norms:
+            break
+        claim = Claim("multiplier", gain, {"T": T[:, None]})
+        with contextlib.suppress(CertificateError), FLOAT.session():
+            check_multiplier(layer, claim, path, FLOAT)
+            return claim
+    return Claim("norms", by_norms, {"norms": np.array([[s1, s2]])})
+
+
+def _gated(layer: Gated, search: Search, path: str) -> Claim:
+    """||[W; V / 4]|| for the bounded form; the other has no gain."""
+    if layer.activation != "tanh":
+        raise NotCertifiableError(
+            f"{search.name(layer, path)}: (W u + b) * g(V u + c) has slopes that grow with u, so no finite gain, "
+            "neither between any two inputs nor about any operating point; use its bounded form "
+            "tanh(W u + b) * g(V u + c), or a contractive, sandwich or orthogonal layer"
+        )
+    return Claim("diamond", smallest_gain(lambda arithmetic: gated_matrix(layer.W, layer.V, arithmetic.embed)))
+
+
+def _residual(layer: Residual, search: Search, path: str) -> Claim:
+    """1 + the product of the gains inside."""
+    claims, product = search_chain(layer.layers, search, path)
+    return Claim("sum", finite(1 + product, search.name(layer, path)), {}, claims)
+
+
+CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
+    Affine: _affine,
+    Dynamic: _dynamic,
+    Contractive: _contractive,
+    Perceptron: _perceptron,
+    Gated: _gated,
+    Residual: _residual,
+}
+
+
+def finite(x: Fraction, name: str) -> float:
+    """x rounded up, or a NotCertifiableError that names the layer."""
+    try:
+        return smallest_float(x)
+    except CertificateError:
+        raise NotCertifiableError(f"{name}: the product of gains leaves the range of float64, no finite gain") from None

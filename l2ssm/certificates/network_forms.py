@@ -1,0 +1,67 @@
+"""The quadratic constraints of a network, stacked for the search, and a barrier for their multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import block_diag
+
+from l2ssm.certificates.constraints import Constraint, Diamond
+
+Array = NDArray[np.float64]
+
+DIAMOND_START = (1.0, 0.25, 1.0, 1.2)  # t, s, p, q: strictly admissible
+
+
+class Forms:
+    """The quadratic constraints of a network, stacked: qw, s, r as linear maps of T, and the w that s pairs with v."""
+
+    def __init__(self, constraints: Sequence[Constraint]) -> None:
+        self.constraints = list(constraints)
+        self.sizes = [c.shape[0] for c in constraints]
+        self.n_w, self.n_v = (sum(c.widths[i] for c in constraints) for i in range(2))
+        parts = [c.weights(np.eye(size), np.asarray) for c, size in zip(constraints, self.sizes, strict=True)]
+        self.qw, self.s, self.r = (sparse.csr_array(block_diag(*(part[i] for part in parts))) for i in range(3))
+        starts = np.cumsum([0, *(c.widths[0] for c in constraints)])[:-1]
+        pairs = [start + np.arange(c.widths[1]) for c, start in zip(constraints, starts, strict=True)]
+        self.pair = np.concatenate([np.zeros(0, int), *pairs])
+        self.has_qw = bool(np.any(self.qw.data))
+
+    def split(self, T: Array) -> list[Array]:
+        """T of every constraint."""
+        return np.split(T, np.cumsum(self.sizes)[:-1])
+
+    def start(self, i: int) -> Array:
+        """Admissible multipliers of constraint i with r = 1."""
+        constraint = self.constraints[i]
+        return np.repeat(DIAMOND_START if isinstance(constraint, Diamond) else (1.0,), constraint.widths[1])
+
+    def barrier(self, T: Array) -> tuple[float, Array, Array]:
+        """(value, gradient, Hessian) of -sum log(conditions), those that T > 0 does not imply."""
+        value, gradient, H, i = 0.0, np.zeros(T.size), np.zeros((T.size, T.size)), 0
+        for constraint, part in zip(self.constraints, self.split(T), strict=True):
+            if isinstance(constraint, Diamond):
+                here = slice(i, i + part.size)
+                v, gradient[here], H[here, here] = _diamond_barrier(part)
+                value += v
+            i += part.size
+        return value, gradient, H
+
+
+def _diamond_barrier(T: Array) -> tuple[float, Array, Array]:
+    """-sum log(p + 2 s - t) - log(p (q - t) - s^2)."""
+    t, s, p, q = T.reshape(4, -1)
+    h, zero, one = t.size, np.zeros_like(t), np.ones_like(t)
+    linear, m = p + 2 * s - t, p * (q - t) - s * s
+    if not (np.all(linear > 0) and np.all(m > 0)):
+        return np.inf, np.zeros(T.size), np.zeros((T.size, T.size))
+    by_linear, by_m = np.stack([-one, 2 * one, one, zero]), np.stack([-p, -2 * s, q - t, p])
+    second = np.array([[0, 0, -1, 0], [0, -2, 0, 0], [-1, 0, 0, 1], [0, 0, 1, 0]])[:, :, None]
+    blocks = by_linear[:, None] * by_linear / linear**2 + by_m[:, None] * by_m / m**2 - second / m
+    H = np.zeros((4, h, 4, h))
+    H[:, range(h), :, range(h)] = np.moveaxis(blocks, 2, 0)
+    gradient = -by_linear / linear - by_m / m
+    return -float(np.sum(np.log(linear) + np.log(m))), gradient.ravel(), H.reshape(4 * h, 4 * h)
