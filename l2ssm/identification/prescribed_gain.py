@@ -67,4 +67,4 @@ class PrescribedGainTraining:
             self.model.gain.prescribe(self.final)
         if self.model.gain is not None and self.model.scaffold == "residual":
             with contextlib.suppress(CertificateError, RealizationError):  # such a model is not kept, or not returned
-                self.model.tighten(certify(freeze(self.model, 1.0), lower=False, eps=SLACK).gamma)
+                self.model.tighten(certify(freeze(self.model, 1.0), method="product", lower=False, eps=SLACK).gamma)
