@@ -5,6 +5,7 @@ Two scaffolds, with cells of gain 1 and 1-Lipschitz static layers where a gain i
                                             ||H|| g_1 ... g_r ||E||: tight, and the prescribed gain for all parameters;
   residual   s <- s + static(g_i cell(s))   the usual deep SSM; at most ||H|| (1 + g_1) ... (1 + g_r) ||E||, far from
                                             tight: see `tighten`.
+Those of `scaffolds.SCAFFOLD_BLOCKS` (Mamba, Hawk, Griffin, H3, gated linear units) have no finite gain.
 """
 
 from __future__ import annotations
@@ -16,36 +17,56 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2ssm.cells import BOUNDED_CELLS, CELLS, Cell
+from l2ssm.cells import BOUNDED_CELLS, CELLS, SELECTIVE_CELLS
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.errors import OptionError
+from l2ssm.networks.block import AnyCell, SequenceBlock, frozen_cell
+from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS, make_block
 from l2ssm.networks.scaling import Scaling
 from l2ssm.networks.static import LIPSCHITZ, STATIC, StaticLayer
 from l2ssm.options import integer, positive
 from l2ssm.parametrizations.spectral import spectral_norm
+from l2ssm.systems.layer import Layer
+from l2ssm.systems.layers import Dynamic, Residual
+from l2ssm.systems.state_space import StateSpace
 
-SCAFFOLDS = ("residual", "series")
+SCAFFOLDS = ("residual", "series", *SCAFFOLD_BLOCKS)
 SHARE_LIMIT = 20.0  # log gains shared over the blocks stay within it
 SMALLEST = 1e-30  # norms below it count as it
 GAIN_MARGIN = 1e-5  # the prescribed gain is undercut by this, so that rounding and the proof's slack stay below it
 
 
-class Block(nn.Module):
+class Block(SequenceBlock):
     """One cell and the static layers behind it, with or without a skip around both."""
 
-    cell: Cell
+    cell: AnyCell
 
-    def __init__(self, cell: Cell, static: Sequence[StaticLayer], skip: bool) -> None:
+    def __init__(self, cell: AnyCell, static: Sequence[StaticLayer], skip: bool) -> None:
         super().__init__()
         self.cell, self.static, self.skip = cell, nn.ModuleList(static), skip
 
-    def forward(self, s: Tensor, x0: Tensor | None, gain: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(output, end state) of the cell's input s (batch, time, d_model); the cell's output is multiplied by gain."""
+    @property
+    def n_x(self) -> int:
+        """Complex states."""
+        return self.cell.n_x
+
+    def forward(self, s: Tensor, x0: Tensor | None = None, gain: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See `SequenceBlock.forward`."""
         v, x_end = self.cell(s, x0)
         v = v if gain is None else v * gain.to(v.dtype)
         for layer in self.static_chain():
             v = layer(v)
         return (s + v if self.skip else v), x_end
+
+    def frozen(self, dt: float, gain: float | None = None) -> list[Layer]:
+        """See `SequenceBlock.frozen`; only linear cells are multiplied by a gain."""
+        cell = frozen_cell(self.cell, dt)
+        if gain is not None:
+            assert isinstance(cell, Dynamic)
+            G = cell.G
+            cell = Dynamic(StateSpace(G.A, G.B, gain * G.C, gain * G.D, dt))
+        chain = [cell, *(layer.frozen() for layer in self.static_chain())]
+        return [Residual(tuple(chain))] if self.skip else chain
 
     def static_chain(self) -> list[StaticLayer]:
         """The static layers behind the cell, in order."""
@@ -57,19 +78,20 @@ class DeepSSM(nn.Module):
 
     Args:
         scaling: standardisation of the training data; also gives n_u and n_y.
-        cell: a name of `CELLS`.
+        cell: a name of `CELLS` or `SELECTIVE_CELLS`.
         layers: number of blocks.
         d_model: width of the blocks.
         n_x: complex states of a cell.
         gamma: prescribed gain from u to y in physical units (cells of `BOUNDED_CELLS`, static layers of `LIPSCHITZ`);
             None: no prescription.
         learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
-        scaffold: "residual" or "series"; default "series" with gamma, "residual" without.
-        static: a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`, "perceptron" otherwise.
+        scaffold: a name of `SCAFFOLDS`; default "series" with gamma, "residual" without.
+        static: of "residual" and "series", a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`, "perceptron" otherwise.
         static_layers: static layers of a block; default 2 if they are 1-Lipschitz, else 1.
         hidden, activation: of a static layer; default as the layer says.
         slowest: longest initial time constant in samples.
         cell_options: keyword-only options of the cell.
+        scaffold_options: options of the scaffold, see `scaffolds`.
         seed: of the initial parameters.
 
     Raises:
@@ -100,11 +122,14 @@ class DeepSSM(nn.Module):
         activation: str | None = None,
         slowest: float = 100.0,
         cell_options: Mapping[str, Any] | None = None,
+        scaffold_options: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         bounded = cell in BOUNDED_CELLS
         scaffold = scaffold or ("residual" if gamma is None else "series")
+        has_static = scaffold not in SCAFFOLD_BLOCKS
+        _check_fits(scaffold, has_static, gamma, scaffold_options, static, static_layers, hidden, activation)
         static = static or ("contractive" if bounded else "perceptron")
         given = {"hidden": hidden, "static_layers": static_layers}
         sizes = {"layers": layers, "d_model": d_model, "n_x": n_x} | {k: v for k, v in given.items() if v is not None}
@@ -126,6 +151,10 @@ class DeepSSM(nn.Module):
         self.e = nn.Parameter(torch.zeros(d_model))
         self.H = nn.Parameter(nn.init.orthogonal_(torch.empty(self.n_y, d_model), generator=generator))
         self.h = nn.Parameter(torch.zeros(self.n_y))
+        if gamma is not None:  # H near E': what the blocks pass on arrives, so that the gain is used from the start
+            n = max(d_model, self.n_u, self.n_y)
+            Q = nn.init.orthogonal_(torch.empty(n, n), generator=generator)[:d_model]
+            self.E, self.H = nn.Parameter(Q[:, : self.n_u].clone()), nn.Parameter(Q[:, : self.n_y].mT.clone())
         self.gain = None if gamma is None else PrescribedGain(float(gamma), learned=learn_gamma)
         self.register_buffer("log_tightness", torch.zeros((), dtype=torch.float64))
         if self.gain is not None:
@@ -134,12 +163,19 @@ class DeepSSM(nn.Module):
         def layer() -> StaticLayer:
             return STATIC[static](d_model, d_model, hidden=hidden, activation=activation, generator=generator)
 
-        def block() -> Block:
-            made = CELLS[cell].start(d_model, n_x, d_model, slowest=slowest, generator=generator, **options)
-            count = static_layers or (2 if static in LIPSCHITZ else 1)
-            return Block(made, [layer() for _ in range(count)], skip=scaffold == "residual")
+        def build(width: int) -> AnyCell:
+            made: AnyCell = (CELLS | SELECTIVE_CELLS)[cell].start(
+                width, n_x, width, slowest=slowest, generator=generator, **options
+            )
+            return made
 
-        self.blocks = nn.ModuleList(block() for _ in range(layers))
+        def block(index: int) -> SequenceBlock:
+            if not has_static:
+                return make_block(scaffold, index, d_model, build, generator, scaffold_options)
+            count = static_layers or (2 if static in LIPSCHITZ else 1)
+            return Block(build(d_model), [layer() for _ in range(count)], skip=scaffold == "residual")
+
+        self.blocks = nn.ModuleList(block(i) for i in range(layers))
 
     @property
     def gamma(self) -> float | None:
@@ -149,11 +185,11 @@ class DeepSSM(nn.Module):
     @property
     def state_sizes(self) -> list[int]:
         """Complex states of each block."""
-        return [block.cell.n_x for block in self.chain()]
+        return [block.n_x for block in self.chain()]
 
-    def chain(self) -> list[Block]:
+    def chain(self) -> list[SequenceBlock]:
         """The blocks, in order."""
-        return [block for block in self.blocks if isinstance(block, Block)]
+        return [block for block in self.blocks if isinstance(block, SequenceBlock)]
 
     def gains(self) -> list[Tensor] | None:
         """The norm of the encoder, the gains g_1 ... g_r of the cells and the norm of the decoder, float64.
@@ -236,13 +272,37 @@ class DeepSSM(nn.Module):
 
 
 def _check_names(cell: str, scaffold: str, static: str) -> None:
-    for what, name, known in (("cell", cell, CELLS), ("scaffold", scaffold, SCAFFOLDS), ("static", static, STATIC)):
+    cells = CELLS | SELECTIVE_CELLS
+    for what, name, known in (("cell", cell, cells), ("scaffold", scaffold, SCAFFOLDS), ("static", static, STATIC)):
         if name not in known:
             raise OptionError(f"unknown {what} {name!r}; known: {', '.join(known)}")
 
 
+def _check_fits(
+    scaffold: str, has_static: bool, gamma: float | None, scaffold_options: Mapping[str, Any] | None, *static: object
+) -> None:
+    """OptionError for an option that the scaffold would ignore."""
+    if has_static and scaffold_options:
+        raise OptionError(f"scaffold_options {dict(scaffold_options)} given, but scaffold {scaffold!r} has none")
+    if not has_static and any(option is not None for option in static):
+        raise OptionError(
+            f"scaffold {scaffold!r} has its own static layers: static, static_layers, hidden and activation are those "
+            "of 'residual' and 'series'"
+        )
+    if not has_static and gamma is not None:
+        raise OptionError(
+            f"scaffold {scaffold!r} multiplies signals that nothing bounds and has no finite gain; with gamma use "
+            "'series' or 'residual'"
+        )
+
+
 def _check_prescribable(gamma: float, cell: str, static: str, options: Mapping[str, Any]) -> None:
     """OptionError unless every part of the model can hold its share of gamma."""
+    if cell == "bounded_selective":
+        raise OptionError(
+            "cell 'bounded_selective' has a gain from rest but none between two inputs, which gamma of a model is about; "
+            f"give its own gain as cell_options={{'gamma': {gamma:g}}} and certify what is deployed with kind='l2'"
+        )
     if cell not in BOUNDED_CELLS:
         raise OptionError(
             f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, or no gamma"

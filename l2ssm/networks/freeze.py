@@ -11,8 +11,6 @@ from l2ssm.errors import RealizationError
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layer import Layer
-from l2ssm.systems.layers import Dynamic, Residual
-from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.static_layers import Affine
 
 
@@ -45,11 +43,7 @@ def freeze(
     H, h = m.y_std[:, None] * H, m.y_mean + m.y_std * h
     layers: list[Layer] = [Affine(E.numpy(), (e - E @ m.u_mean).numpy())]
     for block, gain in zip(m.chain(), m.cell_gains(), strict=True):
-        G = block.cell.realization(dt)
-        if gain is not None:
-            G = StateSpace(G.A, G.B, float(gain) * G.C, float(gain) * G.D, dt)
-        chain = [Dynamic(G), *(layer.frozen() for layer in block.static_chain())]
-        layers += [Residual(tuple(chain))] if block.skip else chain
+        layers += block.frozen(dt, None if gain is None else float(gain))
     layers.append(Affine(H.numpy(), h.numpy()))
 
     def labels(given: Sequence[str] | None, letter: str, count: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ network of such layers and of bounded cells holds a prescribed gain.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -27,6 +28,8 @@ ACTIVATION_MODULES = {
 }
 SLACK = 1 - 1e-6  # of a unit norm, so that rounding cannot push it above 1
 SMALLEST = 1e-6  # norms below it count as it
+SMALL_BIAS = 0.3  # of a 1-Lipschitz layer at the start: slopes of tanh stay above 0.9
+LOG_SIZE = 20.0  # |log| of the size of signals at which an activation bends stays below it
 
 
 class StaticLayer(nn.Module, ABC):
@@ -84,9 +87,9 @@ class TwoMatrixLayer(StaticLayer):
     def weights(self) -> tuple[Tensor, Tensor]:
         """(W1 (hidden, n_in), W2 (n_out, hidden)), computed in float64."""
 
-    def biases(self, hidden: int, n_out: int, generator: torch.Generator | None) -> None:
-        """Create b1 uniform in [-1, 1] and b2 = 0."""
-        self.b1 = nn.Parameter(torch.rand(hidden, generator=generator) * 2 - 1)
+    def biases(self, hidden: int, n_out: int, size: float, generator: torch.Generator | None) -> None:
+        """Create b1 uniform in [-size, size] and b2 = 0."""
+        self.b1 = nn.Parameter((torch.rand(hidden, generator=generator) * 2 - 1) * size)
         self.b2 = nn.Parameter(torch.zeros(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,7 +115,7 @@ class PerceptronLayer(TwoMatrixLayer):
         hidden = hidden or 2 * n_in
         self.W1 = nn.Parameter(torch.randn(hidden, n_in, generator=generator) * n_in**-0.5)
         self.W2 = nn.Parameter(torch.randn(n_out, hidden, generator=generator) * (0.5 * hidden**-0.5))
-        self.biases(hidden, n_out, generator)
+        self.biases(hidden, n_out, 1.0, generator)
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """See `TwoMatrixLayer.weights`."""
@@ -146,9 +149,9 @@ class SemiOrthogonal(nn.Module):
 
 
 class OrthogonalLayer(TwoMatrixLayer):
-    """y = Q2 sigma(Q1 x + b1) + b2, Q1 and Q2 with orthonormal rows or columns: 1-Lipschitz. hidden: n_in.
+    """y = s Q2 sigma(Q1 x / s + b1) + b2, Q1 and Q2 with orthonormal rows or columns, s > 0: 1-Lipschitz. hidden: n_in.
 
-    Starts with Q2 = Q1' where the widths allow it: the identity on small signals.
+    Starts with Q2 = Q1' where the widths allow it and s = 3: near the identity, also for signals of size 1.
     """
 
     def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
@@ -157,18 +160,20 @@ class OrthogonalLayer(TwoMatrixLayer):
         start = nn.init.orthogonal_(torch.empty(hidden, n_in), generator=generator)
         back = start.mT if n_out == n_in else nn.init.orthogonal_(torch.empty(n_out, hidden), generator=generator)
         self.Q1, self.Q2 = SemiOrthogonal(start), SemiOrthogonal(back)
-        self.biases(hidden, n_out, generator)
+        self.log_s = nn.Parameter(torch.tensor(math.log(3.0)))
+        self.biases(hidden, n_out, SMALL_BIAS, generator)
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """See `TwoMatrixLayer.weights`."""
-        return SLACK * self.Q1(), self.Q2()
+        s = torch.exp(torch.clamp(self.log_s.double(), -LOG_SIZE, LOG_SIZE))
+        return SLACK * self.Q1() / s, s * self.Q2()
 
 
 class SandwichLayer(TwoMatrixLayer):
     """y = sqrt2 A' Psi sigma(sqrt2 Psi^-1 B x + b1) + b2, A A' + B B' = I, Psi > 0 diagonal: 1-Lipschitz. hidden: n_in.
 
     Every perceptron that a diagonal multiplier (Psi^2) proves 1-Lipschitz is one of these. At most n_in + n_out hidden
-    units. Starts with A = B and Psi = I where the widths allow it: the identity on small signals.
+    units. Starts with A = B where the widths allow it and Psi = 3 I: near the identity, also for signals of size 1.
 
     Source: Wang and Manchester, "Direct parameterization of Lipschitz-bounded deep networks", 2023.
     """
@@ -185,21 +190,22 @@ class SandwichLayer(TwoMatrixLayer):
         else:
             start = nn.init.orthogonal_(torch.empty(n_out + n_in, hidden), generator=generator)
         self.AB = SemiOrthogonal(start)
-        self.log_psi = nn.Parameter(torch.zeros(hidden))
-        self.biases(hidden, n_out, generator)
+        self.log_psi = nn.Parameter(torch.full((hidden,), math.log(3.0)))
+        self.biases(hidden, n_out, SMALL_BIAS, generator)
 
     def weights(self) -> tuple[Tensor, Tensor]:
         """See `TwoMatrixLayer.weights`."""
-        AB, psi = self.AB(), torch.exp(torch.clamp(self.log_psi.double(), -LOG_PSI, LOG_PSI))
+        AB, psi = self.AB(), torch.exp(torch.clamp(self.log_psi.double(), -LOG_SIZE, LOG_SIZE))
         n_out = self.b2.numel()
         return 2**0.5 * AB[n_out:].mT / psi[:, None], 2**0.5 * AB[:n_out] * psi
 
 
 class ContractiveLayer(StaticLayer):
-    """y = x - (2 / ||W||^2) W' sigma(W x + b): 1-Lipschitz for every W and b. hidden: n_in = n_out.
+    """y = x - (2 a / ||W||^2) W' sigma(W x + b), a in (0, 1): 1-Lipschitz for all W, b, a. hidden: n_in = n_out.
 
-    The Jacobian I - (2 / ||W||^2) W' diag(sigma') W is symmetric with eigenvalues in [-1, 1]
-    (Meunier et al., "A Dynamical System Perspective for Lipschitz Neural Networks", 2022).
+    The Jacobian I - (2 a / ||W||^2) W' diag(sigma') W is symmetric with eigenvalues in [1 - 2 a, 1]
+    (Meunier et al., "A Dynamical System Perspective for Lipschitz Neural Networks", 2022, for a = 1). It starts at
+    a = 1/4, slopes in [1/2, 1]: near the identity, so that a deep chain passes signals on.
     """
 
     def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
@@ -209,10 +215,12 @@ class ContractiveLayer(StaticLayer):
         hidden = hidden or n_in
         self.W = nn.Parameter(nn.init.orthogonal_(torch.empty(hidden, n_in), generator=generator))
         self.b = nn.Parameter(torch.rand(hidden, generator=generator) * 4 - 2)
+        self.logit_a = nn.Parameter(torch.logit(torch.tensor(0.25)))
 
     def step_size(self) -> Tensor:
-        """c = 2 / ||W||^2, in float64."""
-        return 2 * SLACK / torch.clamp(spectral_norm(self.W.double()), min=SMALLEST) ** 2
+        """c = 2 a / ||W||^2, in float64."""
+        a = torch.sigmoid(self.logit_a.double())
+        return 2 * SLACK * a / torch.clamp(spectral_norm(self.W.double()), min=SMALLEST) ** 2
 
     def forward(self, x: Tensor) -> Tensor:
         """The map at every sample."""
@@ -272,7 +280,6 @@ class GatedLayer(GLULayer):
         return scale * W, scale * V
 
 
-LOG_PSI = 20.0  # |log Psi| of a sandwich layer stays below it
 STATIC: dict[str, type[StaticLayer]] = {
     "perceptron": PerceptronLayer,
     "contractive": ContractiveLayer,

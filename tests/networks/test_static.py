@@ -79,15 +79,13 @@ def test_the_bound_is_proved_and_holds_for_random_pairs(name, size, scale):
 
 
 @pytest.mark.parametrize("name", [name for name in LIPSCHITZ if name != "gated"])
-def test_the_bound_is_nearly_attained_at_the_start(name):
-    """A skip is inside: small signals pass in some direction, so that a prescribed gain can be used up."""
+def test_signals_pass_at_the_start(name):
+    """Slopes of 0.3 to 1 for signals of size 1 in every direction: a deep chain can use the gain it is given."""
     layer = make(name).double()
-    x = torch.zeros(4, dtype=torch.float64)
-    with torch.no_grad():
-        for parameter in (p for key, p in layer.named_parameters() if key.startswith("b")):
-            parameter.zero_()
-    J = torch.autograd.functional.jacobian(layer, x)
-    assert float(torch.linalg.matrix_norm(J, ord=2)) > 0.99
+    for x in torch.randn(5, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)):
+        slopes = torch.linalg.svdvals(torch.autograd.functional.jacobian(layer, x))
+        assert float(slopes.min()) > 0.3
+        assert 0.75 < float(slopes.max()) <= 1
 
 
 @pytest.mark.parametrize("name", sorted(set(STATIC) - set(LIPSCHITZ)))

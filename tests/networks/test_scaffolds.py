@@ -1,0 +1,113 @@
+"""Every scaffold over every cell that fits: forward, backward, streaming, frozen numbers, saving and loading."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from l2ssm.cells import CELLS, SELECTIVE_CELLS
+from l2ssm.errors import OptionError
+from l2ssm.networks.deep import SCAFFOLDS, DeepSSM
+from l2ssm.networks.freeze import freeze
+from l2ssm.networks.scaling import Scaling
+from l2ssm.systems.interconnection import Interconnection
+
+SCALING = Scaling(np.array([1.0, -2.0]), np.array([2.0, 0.5]), np.array([3.0]), np.array([4.0]))
+OPTIONS = {
+    "mamba": {"expand": 1, "conv": 3},
+    "hawk": {"width": 5},
+    "griffin": {"width": 4, "heads": 2, "window": 5},
+    "h3": {"shift": 3},
+}
+KINDS = [(scaffold, cell) for scaffold in SCAFFOLDS if scaffold != "series" for cell in (*CELLS, *SELECTIVE_CELLS)] + [
+    ("h3 heads", "s4d"),
+    ("h3 heads", "lru"),
+]
+
+
+def made(scaffold: str, cell: str) -> DeepSSM:
+    options = OPTIONS.get(scaffold, {"head_dim": 2} if scaffold == "h3 heads" else {})
+    layers = 3 if scaffold == "griffin" else 1
+    model = DeepSSM(
+        SCALING,
+        cell=cell,
+        layers=layers,
+        d_model=4,
+        n_x=2,
+        scaffold=scaffold.split()[0],
+        scaffold_options=options,
+        seed=1,
+    )
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn(p.shape, generator=generator))
+    return model.double()
+
+
+@pytest.mark.parametrize(("scaffold", "cell"), KINDS)
+def test_every_scaffold_over_every_cell(scaffold, cell, tmp_path):
+    model = made(scaffold, cell)
+    u = torch.randn(2, 24, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    y, end = model(u)
+    y.pow(2).sum().backward()
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
+    assert sum(p.grad is not None and bool((p.grad != 0).any()) for p in model.parameters()) > 4
+
+    with torch.no_grad():
+        state, pieces = None, []
+        for piece in (u[:, :1], u[:, 1:3], u[:, 3:10], *u[:, 10:].split(1, dim=1)):
+            out, state = model(piece, state)
+            pieces.append(out)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), y.detach(), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(state, end.detach(), rtol=1e-9, atol=1e-9)
+
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    other = made(scaffold, cell)
+    with torch.no_grad():
+        for p in other.parameters():
+            p.zero_()
+    other.load_state_dict(torch.load(tmp_path / "model.pt"))
+    assert torch.equal(other(u)[0], y)
+
+    network = freeze(model, 0.5)
+    loaded = Interconnection.build(*network.describe())
+    assert loaded.digest == network.digest
+    middle = model(u[:, :9])[1].detach()
+    start = torch.view_as_real(middle).flatten(1).numpy()
+    for i in range(2):
+        np.testing.assert_allclose(loaded.simulate(u[i]), y[i].detach().numpy(), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(loaded.simulate(u[i, 9:], start[i]), y[i, 9:].detach().numpy(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scaffold", ["mamba", "griffin", "h3", "half_glu2"])
+def test_frozen_scaffolds_differentiate(scaffold):
+    network = freeze(made(scaffold, "s6"), 0.5)
+    rng = np.random.default_rng(0)
+    u, du = rng.normal(size=(2, 15, 2))
+    tangent = network.tangent(u)
+    central = (network.simulate(u + 1e-6 * du) - network.simulate(u - 1e-6 * du)) / 2e-6
+    np.testing.assert_allclose(tangent.jvp(du), central, rtol=1e-6, atol=1e-7)
+    w = rng.normal(size=(15, 1))
+    assert np.sum(w * tangent.jvp(du)) == pytest.approx(np.sum(tangent.vjp(w) * du), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cell": "s7"}, "s6"),
+        ({"scaffold": "mambo"}, "mamba"),
+        ({"scaffold": "mamba", "static": "glu"}, "its own static layers"),
+        ({"scaffold": "mamba", "cell": "bounded", "gamma": 2.0}, "no finite gain"),
+        ({"cell": "bounded_selective", "gamma": 2.0}, "from rest"),
+        ({"cell": "s6", "gamma": 2.0}, "cannot hold a prescribed gain"),
+        ({"scaffold": "mamba", "scaffold_options": {"expnad": 3}}, "expnad"),
+        ({"scaffold": "residual", "scaffold_options": {"expand": 3}}, "has none"),
+        ({"scaffold": "griffin", "layers": 3, "scaffold_options": {"heads": 3}}, "divisor"),
+        ({"scaffold": "h3", "cell": "s6", "scaffold_options": {"head_dim": 2}}, "linear cell"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        DeepSSM(SCALING, d_model=4, n_x=2, **options)
