@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype, real_pair
 from l2ssm.cells.bounded_start import free_parameters
-from l2ssm.cells.gain import PrescribedGain
+from l2ssm.cells.gain import BoundedCell
 from l2ssm.cells.linear_start import assert_gain_below, modes_of_any, state_count
 from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal, smooth_preimage, supply_gain
 from l2ssm.parametrizations.lti import LTI
@@ -17,7 +17,7 @@ from l2ssm.parametrizations.spectral import ROUNDING
 from l2ssm.systems.state_space import StateSpace
 
 
-class Bounded(DiagonalCell):
+class Bounded(BoundedCell, DiagonalCell):
     """||G||_inf <= gamma for every parameter value; see `parametrizations.bounded_diagonal`.
 
     Args:
@@ -46,9 +46,8 @@ class Bounded(DiagonalCell):
         smooth: bool = True,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(n_u, n_x, n_y)
+        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
         self.smooth = smooth
-        self.gain = PrescribedGain(gamma, learned=learn_gamma)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         scale = 0.15 * (n_x * max(n_u, n_y)) ** -0.25
         self.B_ri = complex_parameter(n_x, n_u, std=scale, generator=generator)
@@ -56,11 +55,6 @@ class Bounded(DiagonalCell):
         self.C2_ri = complex_parameter(min(n_u, n_y), n_x, std=scale, generator=generator)
         self.D = nn.Parameter(through * torch.eye(n_y, n_u))
         self.log_pd = nn.Parameter(torch.full((n_x,), math.log(0.05)))
-
-    @property
-    def gamma(self) -> float:
-        """The prescribed gain."""
-        return self.gain.value
 
     def free(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """(nu, theta, B, C, C2, D, log_pd) in float64 and complex128."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from l2ssm.cells.base import DenseCell, DiagonalCell, complex_double, complex_parameter, in_dtype, real_pair
 from l2ssm.cells.diagonal_storage import assert_contraction, modal_contraction
-from l2ssm.cells.gain import PrescribedGain
+from l2ssm.cells.gain import BoundedCell
 from l2ssm.cells.linear_start import assert_gain_below, contraction_of, decay_and_phase, modes_of_any, state_count
 from l2ssm.errors import RealizationError
 from l2ssm.parametrizations.contraction import contraction, contraction_diagonal
@@ -20,7 +20,7 @@ from l2ssm.parametrizations.stable import poles, unit_variance_scale
 from l2ssm.systems.state_space import StateSpace
 
 
-class Contraction(DiagonalCell):
+class Contraction(BoundedCell, DiagonalCell):
     """||G||_inf < gamma for every parameter value; see `parametrizations.contraction`, complex diagonal form.
 
     Args:
@@ -47,17 +47,11 @@ class Contraction(DiagonalCell):
         through: float = 0.6,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(n_u, n_x, n_y)
-        self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         self.B_ri = complex_parameter(n_x, n_u, std=0.3 / (n_x**0.5 + n_u**0.5), generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=0.3 / (n_x**0.5 + n_y**0.5), generator=generator)
         self.D = nn.Parameter(through * torch.eye(n_y, n_u))
-
-    @property
-    def gamma(self) -> float:
-        """The prescribed gain."""
-        return self.gain.value
 
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
@@ -100,7 +94,7 @@ class Contraction(DiagonalCell):
         return cell
 
 
-class ContractionDense(DenseCell):
+class ContractionDense(BoundedCell, DenseCell):
     """||G||_inf < gamma for every parameter value, complete; see `parametrizations.contraction`, dense form.
 
     Args:
@@ -127,8 +121,7 @@ class ContractionDense(DenseCell):
         through: float = 0.6,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(n_u, n_x, n_y)
-        self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
         nu, theta = initial_poles
         lam = poles(nu, theta)
         s = unit_variance_scale(nu).repeat_interleave(2)
@@ -140,11 +133,6 @@ class ContractionDense(DenseCell):
         K[2 * n_x :, : 2 * n_x] = 0.2 / (n_x**0.5 + n_y**0.5) * C * s
         K[2 * n_x :, 2 * n_x :] = through * torch.eye(n_y, n_u)
         self.K = nn.Parameter(K.float())
-
-    @property
-    def gamma(self) -> float:
-        """The prescribed gain."""
-        return self.gain.value
 
     def system(self) -> DenseLTI:
         """The map theta -> (A, B, C, D), evaluated in float64 whatever the dtype of the parameters."""

@@ -1,4 +1,4 @@
-"""`PrescribedGain`: the gain a bounded cell must not exceed - fixed, scheduled from outside, or learned."""
+"""`BoundedCell`, and the gain it does not exceed: fixed, scheduled from outside, or learned."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from l2ssm.cells.base import Cell
 from l2ssm.errors import OptionError
 
 LOG_LIMIT = 46.0  # a learned gain stays within 1e-20 .. 1e20
@@ -61,6 +62,28 @@ class PrescribedGain(nn.Module):
             self.log_gamma.fill_(math.log(_checked(gamma)))
         else:
             self.bits.copy_(_bits(gamma))
+
+
+class BoundedCell(Cell):
+    """A cell of gain at most gamma for every parameter value.
+
+    Args:
+        n_u, n_x, n_y: sizes, see `Cell`.
+        gamma: prescribed gain, > 0.
+        learn_gamma: whether gamma is a parameter; it stays positive.
+
+    Raises:
+        OptionError: gamma is not a finite number > 0.
+    """
+
+    def __init__(self, n_u: int, n_x: int, n_y: int, *, gamma: float, learn_gamma: bool) -> None:
+        super().__init__(n_u, n_x, n_y)
+        self.gain = PrescribedGain(gamma, learned=learn_gamma)
+
+    @property
+    def gamma(self) -> float:
+        """The prescribed gain."""
+        return self.gain.value
 
 
 def geometric_schedule(start: float, end: float, steps: int) -> list[float]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from l2ssm.cells.base import DenseCell
-from l2ssm.cells.gain import PrescribedGain
+from l2ssm.cells.gain import BoundedCell
 from l2ssm.cells.linear_start import contraction_of, state_count
 from l2ssm.errors import RealizationError
 from l2ssm.parametrizations.l2ru import ALPHA_MAX, LOG_EPS_RANGE, RELATIVE_FLOOR, cayley, l2ru
@@ -22,7 +22,7 @@ from l2ssm.systems.state_space import StateSpace
 Array = NDArray[np.float64]
 
 
-class L2RU(DenseCell):
+class L2RU(BoundedCell, DenseCell):
     """||G||_inf < gamma for every parameter value; see `parametrizations.l2ru`.
 
     The map is for square systems of n = 2 n_x states, inputs and outputs; the cell is its first n_u inputs and n_y
@@ -54,20 +54,14 @@ class L2RU(DenseCell):
         through: float = 0.6,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(n_u, n_x, n_y)
+        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
         self.n_x = max(n_x, math.ceil(n_u / 2), math.ceil(n_y / 2))
-        self.gain = PrescribedGain(gamma, learned=learn_gamma)
         n = 2 * self.n_x
         self.X11, self.X21, self.X22, self.C, self.D, self.skew = (nn.Parameter(torch.zeros(n, n)) for _ in range(6))
         self.alpha, self.log_eps = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
         self.register_buffer("signs", torch.ones(n))
         noise = torch.randn(n, n, generator=generator, dtype=torch.float64).numpy()
         self.start_at(_initial_contraction(poles(*(v.double() for v in initial_poles)).numpy(), noise, through))
-
-    @property
-    def gamma(self) -> float:
-        """The prescribed gain."""
-        return self.gain.value
 
     def system(self) -> DenseLTI:
         """The map theta -> (A, B, C, D), evaluated in float64 whatever the dtype of the parameters."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from l2ssm.cells.base import DiagonalCell, complex_double, complex_parameter, in_dtype, real_pair
 from l2ssm.cells.diagonal_storage import assert_contraction, modal_contraction
-from l2ssm.cells.gain import PrescribedGain
+from l2ssm.cells.gain import BoundedCell
 from l2ssm.cells.linear_start import assert_gain_below, decay_and_phase, modes_of_any, state_count, with_conjugates
 from l2ssm.errors import RealizationError
 from l2ssm.parametrizations.l2ru_diagonal import GAUGE, l2ru_diagonal, structured_norm
@@ -18,7 +18,7 @@ from l2ssm.parametrizations.stable import poles, unit_variance_scale
 from l2ssm.systems.state_space import StateSpace
 
 
-class L2RUDiagonal(DiagonalCell):
+class L2RUDiagonal(BoundedCell, DiagonalCell):
     """||G||_inf < gamma for every parameter value; see `parametrizations.l2ru_diagonal`.
 
     The free P B and C are kept relative to sqrt(1 - |lam|^2), so that slow modes are not larger than fast ones.
@@ -49,17 +49,11 @@ class L2RUDiagonal(DiagonalCell):
         through: float = 0.6,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(n_u, n_x, n_y)
-        self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         self.B_ri = complex_parameter(n_x, n_u, std=0.3 / (n_x**0.5 + n_u**0.5), generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=0.3 / (n_x**0.5 + n_y**0.5), generator=generator)
         self.D = nn.Parameter(self.OFFSET * through / (1 - through) * torch.eye(n_y, n_u))
-
-    @property
-    def gamma(self) -> float:
-        """The prescribed gain."""
-        return self.gain.value
 
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
