@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from l2ssm.certificates.balls import BALL, PRECISION, Balls, is_dominant
-from l2ssm.certificates.rigorous import assert_schur, exact, rounded_up
+from l2ssm.certificates.midrad import FLOAT
+from l2ssm.certificates.rational import EXACT
+from l2ssm.certificates.rigorous import Arithmetic, assert_schur, exact, rounded_up
 from l2ssm.certificates.smallest import spectral_norm
 from l2ssm.errors import CertificateError
 
@@ -28,10 +30,10 @@ def is_positive_definite(S: np.ndarray) -> bool:
     return True
 
 
-def accepts(S: np.ndarray) -> bool:
+def accepts(S: np.ndarray, arithmetic: Arithmetic = BALL) -> bool:
     try:
-        with BALL.session():
-            BALL.assert_positive_definite(BALL.embed(S), "S")
+        with arithmetic.session():
+            arithmetic.assert_positive_definite(arithmetic.embed(S), "S")
     except CertificateError:
         return False
     return True
@@ -45,23 +47,27 @@ def test_positive_definiteness_agrees_with_exact_rationals_at_the_edge(seed):
     Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
     smallest = rng.choice([-1e-13, -1e-16, -1e-17, 0.0, 1e-17, 1e-16, 1e-13])
     S = (Q * np.concatenate([[smallest], rng.uniform(0.1, 3, n - 1)])) @ Q.T
-    S = (S + S.T) / 2 * 2.0 ** rng.integers(-400, 400)
-    assert accepts(S) == is_positive_definite(S)
+    unit = 2.0 ** rng.integers(-400, 400)
+    S = (S + S.T) / 2 * unit
+    assert accepts(S) == accepts(S, EXACT) == is_positive_definite(S)
+    assert accepts(S, FLOAT) <= is_positive_definite(S)
+    assert accepts(S + 1e-12 * unit * np.eye(n), FLOAT)
 
 
 def test_ill_conditioned_matrices_are_proved():
     """Hilbert matrices, condition 1e16, and diagonals over 600 binary orders of magnitude."""
     for n in (8, 11, 12):
         H = 1 / (np.arange(n)[:, None] + np.arange(n) + 1.0)
-        assert accepts(H) == is_positive_definite(H)
-    assert accepts(np.diag(2.0 ** np.arange(-300, 300, 40)))
+        assert accepts(H) == accepts(H, EXACT) == is_positive_definite(H)
+    for arithmetic in (BALL, FLOAT, EXACT):
+        assert accepts(np.diag(2.0 ** np.arange(-300, 300, 40)), arithmetic)
 
 
 @pytest.mark.parametrize(
     "S", [np.diag([1.0, 0.0]), np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([[1.0, 2.0], [2.0, 1.0]]), -np.eye(3)]
 )
 def test_singular_and_indefinite_matrices_are_refused(S):
-    assert not accepts(S)
+    assert not any(accepts(S, arithmetic) for arithmetic in (BALL, FLOAT, EXACT))
 
 
 def test_dominance_counts_absolute_values():
@@ -160,3 +166,35 @@ def test_elementwise_operations_refuse_shapes_that_do_not_fit():
         A + B
     with pytest.raises(CertificateError, match="not a real square matrix"):
         BALL.assert_positive_definite(A, "A")
+
+
+@pytest.mark.parametrize("arithmetic", [BALL, FLOAT, EXACT], ids=lambda a: a.name)
+def test_every_arithmetic_computes_like_numpy(arithmetic):
+    """The interface on small integers, where numpy is exact: products, broadcasting, blocks, slices, numbers."""
+    rng = np.random.default_rng(0)
+    A, B, C = (rng.integers(-4, 5, shape) + 1j * rng.integers(-4, 5, shape) for shape in ((3, 2), (2, 3), (3, 2)))
+    b, d = rng.integers(1, 5, (3, 1)).astype(float), np.array([[2.0, 4.0]])
+
+    def formulas(embed, block):
+        X, Y, Z, u, v = (embed(M) for M in (A, B, C, b, d))
+        yield (X @ Y).real
+        yield (X.conj().T @ Z).real - 1
+        yield (u * X + Z * 2 - X.conj()).real
+        yield (1 - X * v).real * Fraction(1, 4) * 0.5
+        yield (X / v).real + u
+        yield (u @ v)[1:3, 0:1]
+        yield block([[u, X.real], [v.T, (Y.T * -1).real[0:2, 0:2]]])
+        yield block([[X, Z]]).T.conj()[1:4, 0:2].real
+
+    def of_numpy(M):
+        return np.asarray(M)
+
+    with arithmetic.session():
+        found = list(formulas(arithmetic.embed, arithmetic.block))
+        exact_gap = arithmetic.embed(A).one_minus_product(arithmetic.embed(C)).real
+        outer_gap = arithmetic.embed(b + 0j).one_minus_product(arithmetic.embed(d + 1j)).real
+    wanted = [np.asarray(M, dtype=float) for M in formulas(of_numpy, np.block)]
+    wanted += [(1 - A * C).real, (1 - b * (d + 1j)).real]
+    for M, expected in zip([*found, exact_gap, outer_gap], wanted, strict=True):
+        assert M.shape == expected.shape
+        np.testing.assert_allclose(M.approximate(), expected, rtol=1e-14, atol=1e-14)
