@@ -50,8 +50,8 @@ def test_sampling_is_that_of_scipy(rule, method):
         A = np.array([[Lam.real, -Lam.imag], [Lam.imag, Lam.real]])
         lam, scale = (complex(v) for v in rule(torch.tensor([Lam]), torch.tensor([step], dtype=torch.float64)))
         Ad, Bd, _, _, _ = cont2discrete((A, np.array([[1.0], [0.0]]), np.eye(2), np.zeros((2, 1))), step, method)
-        np.testing.assert_allclose([[lam.real, -lam.imag], [lam.imag, lam.real]], Ad, atol=1e-13)
-        np.testing.assert_allclose([scale.real, scale.imag], Bd[:, 0], atol=1e-13)
+        np.testing.assert_allclose([[lam.real, -lam.imag], [lam.imag, lam.real]], Ad, rtol=0, atol=1e-13)
+        np.testing.assert_allclose([scale.real, scale.imag], Bd[:, 0], rtol=0, atol=1e-13)
 
 
 def test_poles_stay_inside():
@@ -83,18 +83,18 @@ def test_s4d_is_a_loop_over_channels(init, method):
         for k in range(u.shape[1]):
             x = Ad * x + Bd * u[:, k, h, None].numpy()
             want = 2 * (C[h] * x).real.sum(1) + float(cell.D[h].detach()) * u[:, k, h].numpy()
-            np.testing.assert_allclose(y[:, k, h], want, atol=1e-12)
+            np.testing.assert_allclose(y[:, k, h], want, rtol=0, atol=1e-12)
 
 
 def test_initial_modes_are_the_laws_they_name():
     n = 32
     Lam = {name: INITIAL_MODES[name](n, torch.Generator().manual_seed(0))[0] for name in INITIAL_MODES}
     assert all(v.shape == (n,) and np.all(v.real < 0) and np.all(v.imag <= 0) for v in Lam.values())
-    np.testing.assert_allclose(Lam["lin"], -0.5 - 1j * np.pi * np.arange(n))
-    np.testing.assert_allclose(Lam["legs"].real, -0.5)
+    np.testing.assert_allclose(Lam["lin"], -0.5 - 1j * np.pi * np.arange(n), rtol=1e-15)
+    np.testing.assert_allclose(Lam["legs"].real, -0.5, rtol=1e-13)
     largest = np.abs(Lam["legs"].imag).max()
     assert np.abs(Lam["inv"].imag).max() == pytest.approx(largest, rel=0.15)  # the law of its modes
-    np.testing.assert_allclose(Lam["real"], -np.arange(1, n + 1))
+    np.testing.assert_allclose(Lam["real"], -np.arange(1, n + 1), rtol=0)
     assert np.all(np.abs(Lam["random"] + 1) <= 1)
 
 

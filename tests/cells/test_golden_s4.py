@@ -10,6 +10,8 @@ from torch.nn import functional
 from l2ssm.cells import S4
 from l2ssm.parametrizations import dplr
 from l2ssm.parametrizations.dplr_kernel import kernel
+from l2ssm.systems.hippo import fout, legs, legt
+from l2ssm.systems.nplr import dplr_half
 
 
 def tensor(x) -> torch.Tensor:
@@ -43,9 +45,9 @@ def cell_of(Lam, P, B, tied, step, D=0.0, length=64):
 def half(Lam, P, B, Ct):
     """Modes of negative frequency, and the row C: mode n' has the state phase * conj(x_n), its C is conj(Ct)."""
     n = len(Lam) // 2
-    np.testing.assert_allclose(Lam[::-1][:n].conj(), Lam[:n], atol=1e-9)
+    np.testing.assert_allclose(Lam[::-1][:n].conj(), Lam[:n], rtol=0, atol=1e-9)
     phase = B[::-1][:n] / B[:n].conj()
-    np.testing.assert_allclose(P[::-1][:n], phase * P[:n].conj(), atol=1e-9)
+    np.testing.assert_allclose(P[::-1][:n], phase * P[:n].conj(), rtol=0, atol=1e-9)
     return Lam[:n], P[:n, None], B[:n], (Ct[:n].conj() + Ct[::-1][:n] * phase.conj()) / 2
 
 
@@ -112,6 +114,20 @@ def test_kernel_dplr(golden, measure):
         close(both @ A[h].detach().numpy() @ np.linalg.inv(both), g["dA"][h])
         close(both @ torch.view_as_real(r.Bd.detach())[h].flatten().numpy(), g["dB"][h])
         close(dplr.real_row(cell._row().detach())[h].numpy() @ np.linalg.inv(both), g["dC"][h])
+
+
+@pytest.mark.parametrize("measure", ["legs", "fout", "legt"])
+def test_initial_modes(golden, measure):
+    """In float32 there, with -Re Lam and -Im Lam clamped at 1e-4; the windows of fout and legt have length 2."""
+    g, window = golden("s4_kernel_dplr"), {} if measure == "legs" else {"window": 2.0}
+    modes = dplr_half({"legs": legs, "fout": fout, "legt": legt}[measure](8, **window))
+    Lam = np.minimum(modes.Lam.real, -1e-4) + 1j * np.minimum(modes.Lam.imag, -1e-4)
+    free = np.abs(g[f"{measure}_B"].imag) < 2  # LegS: B is clipped at 2, in the phases of its eigenvectors
+    assert free.sum() >= 12
+    for h in range(4):
+        close(Lam, g[f"{measure}_A"][h], rtol=1e-6)
+        close(np.abs(modes.P.T), np.abs(g[f"{measure}_P"][:, h]), rtol=1e-6)
+        close(np.abs(modes.B)[free[h]], np.abs(g[f"{measure}_B"][h])[free[h]], rtol=1e-6)
 
 
 def test_annotated_block(golden):

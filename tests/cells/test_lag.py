@@ -49,9 +49,9 @@ def test_forward_is_the_realization(kind):
     y, x_end = lag(u, x0)
     for k in range(2):
         start = torch.view_as_real(x0[k]).flatten().numpy()
-        np.testing.assert_allclose(y[k].detach(), G.simulate(u[k].numpy(), start), atol=1e-11)
+        np.testing.assert_allclose(y[k].detach(), G.simulate(u[k].numpy(), start), rtol=0, atol=1e-11)
         end = torch.view_as_real(x_end[k].detach()).flatten()
-        np.testing.assert_allclose(end, G.states(u[k].numpy(), start)[-1], atol=1e-11)
+        np.testing.assert_allclose(end, G.states(u[k].numpy(), start)[-1], rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", CLOSED)
@@ -88,16 +88,19 @@ def test_large_cells_train_by_the_convolution():
     with Sizes():
         y, _ = lag(u)
     assert largest < 3 * 500 * 64
-    np.testing.assert_allclose(y[1].detach(), lag.realization().simulate(u[1].numpy()), atol=1e-11)
+    np.testing.assert_allclose(y[1].detach(), lag.realization().simulate(u[1].numpy()), rtol=0, atol=1e-11)
 
 
 def test_default_cell_is_hippo_legs_under_its_zero_order_hold():
     lag = Lag(1, 4, 1, slowest=20.0).double()
+    assert float(lag.log_step.detach()) == pytest.approx(-math.log(20), rel=1e-7)
+    with torch.no_grad():
+        lag.log_step.fill_(-math.log(20))  # in all digits
     A, b, _ = legs(8)
     Ad, bd = zoh(A, b, 1 / 20)
     G = lag.realization()
-    np.testing.assert_allclose(G.A, Ad, atol=1e-8)  # log_step was made in float32
-    np.testing.assert_allclose(G.B, bd[:, None] * lag.W.item(), atol=1e-8)
+    np.testing.assert_allclose(G.A, Ad, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(G.B, bd[:, None] * lag.W.item(), rtol=0, atol=1e-13)
 
 
 def prove(lag):

@@ -107,7 +107,7 @@ def test_matrices_are_the_derivative_of_the_projection(pair, basis):
 
     h = 1e-3
     rate = (8 * (c(h) - c(-h)) - (c(2 * h) - c(-2 * h))) / (12 * h)
-    np.testing.assert_allclose(rate, pair.A @ c(0.0) + pair.B * u(0.0), atol=1e-9)
+    np.testing.assert_allclose(rate, pair.A @ c(0.0) + pair.B * u(0.0), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("window", [1.0, 2.5])
@@ -127,7 +127,7 @@ def test_legt_is_the_derivative_of_the_projection_of_a_polynomial(window):
     h = 1e-3
     rate = (8 * (c(h) - c(-h)) - (c(2 * h) - c(-2 * h))) / (12 * h)
     A, B, _ = legt(n, window)
-    np.testing.assert_allclose(rate, A @ c(0.0) + B * u(0.0), atol=1e-9)
+    np.testing.assert_allclose(rate, A @ c(0.0) + B * u(0.0), rtol=0, atol=1e-9)
 
 
 def test_fout_endpoints():
@@ -146,11 +146,11 @@ def test_fout_endpoints():
     h = 1e-3
     rate = (c(h) - c(-h)) / (2 * h)
     A, B, _ = fout(n)
-    np.testing.assert_allclose(A @ c(0.0), rate, atol=1e-10)  # u(0) = 0
+    np.testing.assert_allclose(A @ c(0.0), rate, rtol=0, atol=1e-10)  # u(0) = 0
     S, g, _ = foud(n)
     A, B, _ = fout(n, endpoint="series")
-    np.testing.assert_allclose(A @ c(0.0), (S + 0.5 * np.eye(n)) @ c(0.0) + 0.5 * g, atol=1e-10)
-    np.testing.assert_allclose(B, g)
+    np.testing.assert_allclose(A @ c(0.0), (S + 0.5 * np.eye(n)) @ c(0.0) + 0.5 * g, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(B, g, rtol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_normal_plus_low_rank(pair, rank, alpha):
     A, B, P = pair
     assert P.shape == (32, rank)
     full = dplr(pair)
-    np.testing.assert_allclose(full.V.conj().T @ full.V, np.eye(32), atol=1e-12)
+    np.testing.assert_allclose(full.V.conj().T @ full.V, np.eye(32), rtol=0, atol=1e-12)
     np.testing.assert_allclose(full.Lam.real, alpha, rtol=1e-12, atol=1e-12 * np.abs(A).max())
     back = full.V @ (np.diag(full.Lam) - full.P @ full.P.conj().T) @ full.V.conj().T
     close(back, A, 1e-12)
@@ -180,7 +180,7 @@ def test_normal_plus_low_rank(pair, rank, alpha):
     assert half.Lam.shape == (16,)
     assert np.all(half.Lam.imag <= 0)
     F = np.concatenate([half.V, half.V.conj()], axis=1)
-    np.testing.assert_allclose(F.conj().T @ F, np.eye(32), atol=1e-12)
+    np.testing.assert_allclose(F.conj().T @ F, np.eye(32), rtol=0, atol=1e-12)
     Lam, PF = np.concatenate([half.Lam, half.Lam.conj()]), np.concatenate([half.P, half.P.conj()])
     close(F @ (np.diag(Lam) - PF @ PF.conj().T) @ F.conj().T, A, 1e-12)
     close(2 * (half.V @ half.B).real, B, 1e-12)
@@ -198,6 +198,9 @@ def test_reference_normal_plus_low_rank():
     close(np.abs(full.P[:, 0]), np.abs(g["ann_P"]))
     close(np.abs(full.B), np.abs(g["ann_B"]))
     close(full.P[:, 0] * full.B.conj(), g["ann_P"] * g["ann_B"].conj())
+    close(np.abs(full.V.conj().T @ g["ann_V"]), np.eye(8))
+    close(g["ann_V"].conj().T @ pair.B, g["ann_B"])
+    close(g["ann_V"].conj().T @ pair.P[:, 0], g["ann_P"])
     for name, pair in {"legs": legs(8), "legt": legt(8, 2.0), "fout": fout(8, 2.0), "lagt": lagt(8)}.items():
         half, V = dplr_half(pair), g[f"s4_{name}_V"]
         W, P, B = (g[f"s4_{name}_{key}"] for key in "WPB")
@@ -229,16 +232,16 @@ def test_rules_have_their_order(method):
     }[method]
     assert abs(error - leading) <= 0.05 * leading + 1e-15
     steady = np.linalg.solve(np.eye(4) - Ad, Bd)
-    np.testing.assert_allclose(steady, np.linalg.solve(-A, B), atol=1e-12)  # every rule keeps the steady state
+    np.testing.assert_allclose(steady, np.linalg.solve(-A, B), rtol=0, atol=1e-12)  # every rule keeps the steady state
 
 
 @pytest.mark.parametrize("method", DISCRETIZATIONS)
 def test_rules_take_a_singular_A_and_several_inputs(method):
     A, B = np.array([[0.0, 1.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
     Ad, Bd = discretize(A, B, 0.5, method)
-    np.testing.assert_allclose(Ad, [[1.0, 0.5], [0.0, 1.0]])
+    np.testing.assert_allclose(Ad, [[1.0, 0.5], [0.0, 1.0]], rtol=0, atol=1e-15)
     want = {"zoh": 0.125, "bilinear": 0.125, "forward_euler": 0.0, "backward_euler": 0.25}[method]
-    np.testing.assert_allclose(Bd, [[want, 0.5], [0.5, 0.0]])
+    np.testing.assert_allclose(Bd, [[want, 0.5], [0.5, 0.0]], rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize(
