@@ -15,6 +15,9 @@ from torch import Tensor
 from l2ssm.errors import OptionError
 from l2ssm.options import integer
 
+LAGUERRE_MAX = 160
+ALPHA_MAX = 1000.0
+
 
 class Basis(ABC):
     """g_0, ..., g_{n-1}, orthonormal under the weight w on [0, 1] or [0, inf).
@@ -56,16 +59,16 @@ class Jacobi(Basis):
 
     Args:
         n: number of polynomials.
-        alpha: >= 0; 0 are the Legendre polynomials.
+        alpha: in [0, 1000]; 0 are the Legendre polynomials.
 
     Raises:
-        OptionError: alpha is negative or not finite.
+        OptionError: alpha out of range.
     """
 
     def __init__(self, n: int, alpha: float = 0.0) -> None:
         super().__init__(n)
-        if not (alpha >= 0 and math.isfinite(alpha)):
-            raise OptionError(f"alpha is {alpha!r}, expected a finite number >= 0")
+        if not 0 <= alpha <= ALPHA_MAX:
+            raise OptionError(f"alpha is {alpha!r}, expected a number in [0, {ALPHA_MAX:g}]")
         self.alpha, self.uniform = float(alpha), alpha == 0
 
     def evaluate(self, x: Tensor) -> Tensor:
@@ -103,17 +106,19 @@ class Laguerre(Basis):
     """exp(-tilt x) L_n(x) under w = exp(-(1 - 2 tilt) x) on [0, inf).
 
     Args:
-        n: number of functions.
+        n: number of functions, at most 160: the weights of more nodes underflow.
         tilt: in [0, 1/2].
 
     Raises:
-        OptionError: tilt out of range.
+        OptionError: n or tilt out of range.
     """
 
     end = math.inf
 
     def __init__(self, n: int, tilt: float = 0.0) -> None:
         super().__init__(n)
+        if n > LAGUERRE_MAX:
+            raise OptionError(f"order is {n}, expected at most {LAGUERRE_MAX} Laguerre functions")
         if not 0 <= tilt <= 0.5:
             raise OptionError(f"tilt is {tilt!r}, expected a number in [0, 0.5]")
         self.tilt, self.uniform = float(tilt), tilt == 0.5

@@ -10,6 +10,9 @@ import math
 import torch
 from torch import Tensor
 
+from l2ssm.errors import OptionError
+from l2ssm.options import positive
+
 DECAY_MIN = 1e-6  # |lam| <= exp(-DECAY_MIN): a pole that float32 still separates from the circle
 LOG_DECAY_MAX = 3.4  # |lam| >= exp(-exp(3.4)) = 1e-13: below it only underflow is left
 
@@ -47,7 +50,14 @@ def ring(
 
     Returns:
         nu (n,), theta (n,), float64.
+
+    Raises:
+        OptionError: radii or phase out of range.
     """
+    if not 0 <= r_min < r_max < 1:
+        raise OptionError(f"r_min is {r_min!r} and r_max is {r_max!r}, expected 0 <= r_min < r_max < 1")
+    if not 0 < phase_max <= math.pi:
+        raise OptionError(f"phase_max is {phase_max!r}, expected a number in (0, pi]; conjugates cover the rest")
     u = torch.rand(2, n, generator=generator, dtype=torch.float64)
     modulus2 = r_min**2 + u[0] * (r_max**2 - r_min**2)
     rate = torch.clamp(-0.5 * torch.log(torch.clamp(modulus2, min=1e-26)), min=2 * DECAY_MIN)
@@ -74,7 +84,13 @@ def sampled_ring(
 
     Returns:
         nu (n,), theta (n,), float64.
+
+    Raises:
+        OptionError: a value that is not positive, or time constants in the wrong order.
     """
+    dt, fastest = positive("dt", dt, "number of seconds"), positive("fastest", fastest, "number of hertz")
+    if positive("shortest", shortest) >= positive("longest", longest):
+        raise OptionError(f"shortest is {shortest!r}, expected less than longest = {longest!r}")
     phase_max = min(math.pi, 2 * math.pi * fastest * dt)
     return ring(
         n,

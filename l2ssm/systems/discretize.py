@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import expm
 
-from l2ssm.errors import OptionError
+from l2ssm.errors import OptionError, RealizationError
+from l2ssm.options import positive
 
 Array = NDArray[np.float64]
 
@@ -69,8 +70,14 @@ def discretize(A: ArrayLike, B: ArrayLike, step: float, method: str = "zoh") -> 
         method: "zoh", "bilinear", "forward_euler" or "backward_euler".
 
     Raises:
-        OptionError: an unknown rule.
+        OptionError: an unknown rule, or a step that is not a finite number > 0.
+        RealizationError: shapes that do not fit, or entries that are not finite.
     """
     if method not in DISCRETIZATIONS:
         raise OptionError(f"unknown discretization {method!r}; known: {', '.join(DISCRETIZATIONS)}")
-    return DISCRETIZATIONS[method](np.asarray(A, dtype=np.float64), np.asarray(B, dtype=np.float64), step)
+    A, B = np.asarray(A, dtype=np.float64), np.asarray(B, dtype=np.float64)
+    if A.ndim != 2 or B.ndim not in (1, 2) or not A.shape[0] == A.shape[1] == B.shape[0]:
+        raise RealizationError(f"A is {A.shape} and B is {B.shape}, expected (n, n) and (n,) or (n, n_u)")
+    if not (np.isfinite(A).all() and np.isfinite(B).all()):
+        raise RealizationError("A or B has an entry that is not finite")
+    return DISCRETIZATIONS[method](A, B, positive("step", step, "number of seconds"))

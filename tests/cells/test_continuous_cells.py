@@ -209,6 +209,22 @@ def test_ring_in_physical_units():
     assert float(sampled_ring(50, dt=1.0, shortest=2.0, longest=20.0, fastest=2.0)[1].max()) <= math.pi
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ring(4, r_min=0.9, r_max=0.5), "r_min is 0.9 and r_max is 0.5, expected 0 <= r_min < r_max < 1"),
+        (lambda: ring(4, r_max=1.0), "r_max is 1.0"),
+        (lambda: ring(4, phase_max=4.0), r"phase_max is 4.0, expected a number in \(0, pi\]"),
+        (lambda: sampled_ring(4, dt=0.0, shortest=1.0, longest=2.0, fastest=1.0), "dt is 0.0"),
+        (lambda: sampled_ring(4, dt=0.1, shortest=3.0, longest=2.0, fastest=1.0), "shortest is 3.0, expected less"),
+        (lambda: sampled_ring(4, dt=0.1, shortest=1.0, longest=2.0, fastest=-1.0), "fastest is -1.0"),
+    ],
+)
+def test_rings_that_are_none(call, message):
+    with pytest.raises(OptionError, match=message):
+        call()
+
+
 def test_lru_starts_on_a_ring_that_a_model_file_can_hold():
     rings = [
         {"r_min": 0.8, "r_max": 0.9, "phase_max": 0.3},

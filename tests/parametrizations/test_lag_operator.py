@@ -110,6 +110,30 @@ def test_laguerre_is_the_matrix_exponential_of_lagt(tilt, delta):
     np.testing.assert_allclose(A[:, 0], column, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize(
+    ("basis", "warp", "want"),
+    [
+        (Laguerre(160), "shift", lambda d: expm(d * lagt(160, 0.0).A)),
+        (Laguerre(160, 0.5), "shift", lambda d: expm(d * lagt(160).A)),
+        (Jacobi(256), "exponential", lambda d: expm(d * legs(256).A)),
+    ],
+    ids=["laguerre 0", "laguerre 0.5", "legendre"],
+)
+@pytest.mark.parametrize("delta", [1e-6, 0.1, 5.0])
+def test_the_largest_orders(basis, warp, want, delta):
+    A, b = LagOperator(basis, warp).transition(double(delta))
+    np.testing.assert_allclose(A, want(delta), rtol=0, atol=1e-11)
+    assert torch.isfinite(b).all()
+
+
+def test_the_largest_alpha():
+    """The first entries in closed form: A_00 = r^(alpha + 1), b_0 = (1 - r^(alpha + 1)) / sqrt(alpha + 1)."""
+    A, b = LagOperator(Jacobi(16, 1000.0), "exponential").transition(double(1e-3))
+    assert float(A[0, 0]) == pytest.approx(math.exp(-1.001), rel=1e-12)
+    assert float(b[0]) == pytest.approx(-math.expm1(-1.001) / math.sqrt(1001), rel=1e-12)
+    assert float(torch.linalg.matrix_norm(A, ord=2)) <= math.exp(-0.5005) * (1 + 1e-11)
+
+
 @pytest.mark.parametrize("name", CLOSED)
 def test_semigroup_of_closed_pairs(name):
     """A(s) A(t) = A(s + t), and b(s + t) = A(t) b(s) + b(t)."""
@@ -408,7 +432,8 @@ def test_legt_generator_against_the_reference():
         (lambda: LagOperator(Jacobi(4), "sliding"), "unknown warp 'sliding'; known: exponential, linear"),
         (lambda: LagOperator(Laguerre(4), "window"), r"do not fit: \[0, inf\] against \[0, 1\]"),
         (lambda: LagOperator(Jacobi(4, 1.0), "window"), "needs a uniform weight"),
-        (lambda: Jacobi(4, -0.5), "alpha is -0.5, expected a finite number >= 0"),
+        (lambda: Jacobi(4, -0.5), r"alpha is -0.5, expected a number in \[0, 1000\]"),
+        (lambda: Laguerre(161), "order is 161, expected at most 160 Laguerre functions"),
         (lambda: Laguerre(4, 0.7), "tilt is 0.7"),
         (lambda: Fourier(0), "order is 0"),
         (lambda: power(0.0), "exponent is 0.0"),

@@ -253,11 +253,19 @@ def test_rules_take_a_singular_A_and_several_inputs(method):
         (lambda: lagt(4, tilt=0.6), r"tilt is 0.6, expected a number in \[0, 0.5\]"),
         (lambda: legt(4, window=0.0), "window is 0.0, expected a finite number > 0"),
         (lambda: discretize(np.eye(2), np.ones(2), 0.1, "foh"), "unknown discretization 'foh'; known: zoh"),
+        (lambda: discretize(np.eye(2), np.ones(2), -0.1), "step is -0.1, expected a finite number of seconds > 0"),
     ],
 )
 def test_options_out_of_range(call, message):
     with pytest.raises(OptionError, match=message):
         call()
+
+
+def test_matrices_that_do_not_fit_are_refused():
+    with pytest.raises(RealizationError, match=r"A is \(2, 3\) and B is \(2,\), expected \(n, n\)"):
+        discretize(np.ones((2, 3)), np.ones(2), 0.1)
+    with pytest.raises(RealizationError, match="not finite"):
+        discretize([[np.nan]], [1.0], 0.1)
 
 
 def test_wrong_low_rank_part_is_refused():
