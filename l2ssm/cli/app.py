@@ -14,11 +14,16 @@ from l2ssm.cli.options import (
     CERTIFICATE,
     MODEL,
     BenchmarkName,
+    CarryState,
     DataFile,
+    GainPenalty,
+    GammaStart,
     Inputs,
     ModelFile,
     Outputs,
     SampleTime,
+    ScaffoldName,
+    StaticName,
     TimeAxis,
     TimeColumn,
     remove_stale,
@@ -83,15 +88,17 @@ def fit(
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
     cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
+    gamma_start: GammaStart = None,
+    gain_penalty: GainPenalty = None,
+    scaffold: ScaffoldName = None,
+    static: StaticName = None,
     layers: Annotated[int, typer.Option(help="blocks")] = 3,
     d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
     n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
     initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
     n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
     window: Annotated[int, typer.Option(help="samples of a training window")] = 512,
-    carry_state: Annotated[
-        bool, typer.Option("--carry-state", help="windows go on from the state before them")
-    ] = False,
+    carry_state: CarryState = False,
     steps: Annotated[int, typer.Option(help="optimiser steps at most")] = 1000,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
@@ -99,17 +106,7 @@ def fit(
     """Fit a model to a file or a benchmark; write model.l2ssm."""
     import l2ssm
 
-    source = Source(
-        path=str(file or ""),
-        inputs=tuple(inputs or ()),
-        outputs=tuple(outputs or ()),
-        time=time,
-        dt=dt,
-        time_axis=time_axis,
-        benchmark=benchmark,
-    )
-    if benchmark and file:
-        raise OptionError("give a file or --benchmark, not both")
+    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
     train = source.dataset("train")
     if benchmark and n_init is None and initial != "zero":
         n_init = source.official().n_init
@@ -119,6 +116,10 @@ def fit(
         train,
         cell=cell,
         gamma=gamma,
+        gamma_start=gamma_start,
+        gain_penalty=gain_penalty,
+        scaffold=scaffold,
+        static=static,
         layers=layers,
         d_model=d_model,
         n_x=n_x,
@@ -158,8 +159,6 @@ def evaluate(
     """
     from l2ssm.cli.evaluate import run
 
-    if benchmark and file:
-        raise OptionError("give a file or --benchmark, not both")
     run(
         model_file,
         Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark),

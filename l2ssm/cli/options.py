@@ -17,6 +17,16 @@ TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the in
 SampleTime = Annotated[str | None, typer.Option("--dt", help="sample time in seconds, or the column that holds it")]
 TimeAxis = Annotated[int, typer.Option(help="1 if the arrays of a file are (channels, time)")]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
+ScaffoldName = Annotated[str | None, typer.Option(help="series or residual; default: series with --gamma")]
+StaticName = Annotated[
+    str | None,
+    typer.Option(help="static layers: contractive, sandwich, orthogonal, gated; perceptron, glu without --gamma"),
+]
+GammaStart = Annotated[float | None, typer.Option(help="larger gain to start from, falls to --gamma in half the steps")]
+GainPenalty = Annotated[
+    float | None, typer.Option(help="learn gamma from --gamma on: weight of log(gamma) in the loss")
+]
+CarryState = Annotated[bool, typer.Option("--carry-state", help="windows go on from the state before them")]
 ModelFile = Annotated[Path, typer.Argument(help="model file written by fit")]
 
 

@@ -21,7 +21,8 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
     """y = deep state-space model of u; samples are consecutive in time, so their order matters.
 
     Args:
-        cell, gamma, layers, d_model, n_x, steps, learning_rate, window, batch: see `l2ssm.fit`.
+        cell, gamma, gamma_start, gain_penalty, scaffold, static, layers, d_model, n_x: see `l2ssm.fit`.
+        steps, learning_rate, window, batch: see `l2ssm.fit`.
         dt: sample time in seconds.
         initial: "zero" or "warmup": a regressor sees no outputs when it predicts.
         n_init: samples at the start of each record that training does not score, for "warmup"; `score` counts all.
@@ -41,6 +42,10 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
         *,
         cell: str | None = None,
         gamma: float | None = None,
+        gamma_start: float | None = None,
+        gain_penalty: float | None = None,
+        scaffold: str | None = None,
+        static: str | None = None,
         layers: int = 2,
         d_model: int = 8,
         n_x: int = 8,
@@ -55,6 +60,10 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
     ) -> None:
         self.cell = cell
         self.gamma = gamma
+        self.gamma_start = gamma_start
+        self.gain_penalty = gain_penalty
+        self.scaffold = scaffold
+        self.static = static
         self.layers = layers
         self.d_model = d_model
         self.n_x = n_x
@@ -81,6 +90,10 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
             data,
             cell=self.cell,
             gamma=self.gamma,
+            gamma_start=self.gamma_start,
+            gain_penalty=self.gain_penalty,
+            scaffold=self.scaffold,
+            static=self.static,
             layers=self.layers,
             d_model=self.d_model,
             n_x=self.n_x,

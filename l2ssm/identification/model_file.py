@@ -18,7 +18,7 @@ def write_tensors(path: str | os.PathLike[str], metadata: str, tensors: dict[str
     """Write the file completely or not at all."""
     from safetensors.numpy import save
 
-    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     write_atomically(path, save(contiguous, {KEY: metadata}))
 
 

@@ -22,8 +22,11 @@ from l2ssm.errors import CertificateError, OptionError, RealizationError
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
 from l2ssm.options import positive
+from l2ssm.systems.interconnection import Interconnection
 
 SLACK = 1e-3  # of the certificates during training, relative to the norm of a cell
+JOINT_STATES = 128  # real states up to which the whole network is certified at a validation, in seconds
+PATIENCE = 600.0  # seconds; never reached at these sizes
 
 
 class PrescribedGainTraining:
@@ -67,4 +70,15 @@ class PrescribedGainTraining:
             self.model.gain.prescribe(self.final)
         if self.model.gain is not None and self.model.scaffold == "residual":
             with contextlib.suppress(CertificateError, RealizationError):  # such a model is not kept, or not returned
-                self.model.tighten(certify(freeze(self.model, 1.0), method="product", lower=False, eps=SLACK).gamma)
+                self.model.tighten(_certified(freeze(self.model, 1.0)))
+
+
+def _certified(network: Interconnection) -> float:
+    """The gain that is proved for the whole network, or for its layers where it is large.
+
+    The choice depends on sizes and not on time, so that the same seed gives the same model.
+    """
+    if network.n_x <= JOINT_STATES:
+        with contextlib.suppress(CertificateError):
+            return certify(network, method="network", lower=False, eps=SLACK, time_limit=PATIENCE).gamma
+    return certify(network, method="product", lower=False, eps=SLACK).gamma

@@ -39,7 +39,9 @@ def scale_to_gain(model: Scaled, gamma: float) -> Scaled:
             f"the last layer is a {type(last).__name__}, expected an Affine one, which can be scaled"
         )
     for _ in range(ROUNDS):
-        proved = certify(network, lower=False).gamma
+        proved = certify(network, method="product", lower=False).gamma
+        if proved > gamma:
+            proved = certify(network, lower=False).gamma
         if proved <= gamma:
             return network
         scale *= gamma / proved * (1 - 1e-9)

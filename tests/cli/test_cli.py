@@ -51,6 +51,16 @@ def copy(fitted, tmp_path) -> Path:
     return tmp_path
 
 
+def test_options_of_a_prescribed_gain(csv, tmp_path):
+    fit = ["fit", csv, "-u", "u", "-y", "h", "--time", "t", "-o", tmp_path, *FEW]
+    shown = run(*fit, "--gamma", 2, "--gamma-start", 8, "--static", "sandwich", "--scaffold", "series")
+    assert shown.exit_code == 0
+    assert "2 prescribed" in shown.output
+    refused = run(*fit, "--gamma", 2, "--static", "glu")
+    assert refused.exit_code != 0
+    assert "static 'glu' has no finite gain; with gamma = 2 use one of contractive, sandwich" in refused.output
+
+
 def test_from_file_to_report(csv, fitted, tmp_path):
     shown = run("eval", fitted / "model.l2ssm", csv)
     assert shown.exit_code == 0

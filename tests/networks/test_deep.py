@@ -75,7 +75,7 @@ def test_prescribed_gain_is_proved_for_random_parameters(kind, seed):
     scaffold, static = kind.split()
     gamma, size = [0.1, 1.0, 7.5, 100.0][seed], [0.1, 1.0, 5.0, 0.5][seed]
     model = perturbed(seed, size=size, cell="bounded", gamma=gamma, scaffold=scaffold, static=static)
-    certificate = certify(freeze(model, 1.0), lower=False)
+    certificate = certify(freeze(model, 1.0), method="product", lower=False)
     assert 0 < certificate.gamma <= gamma
 
 
@@ -114,11 +114,11 @@ def test_a_learned_gain_is_positive_and_trained():
 def test_tightening_brings_a_residual_network_to_its_certified_gain():
     """The product bound of 3 residual blocks is 8 times; what is certified decides, and is gamma afterwards."""
     model = perturbed(0, size=0.1, cell="bounded", gamma=2.0, scaffold="residual")
-    before = certify(freeze(model, 1.0), lower=False).gamma
+    before = certify(freeze(model, 1.0), method="product", lower=False).gamma
     assert before < 1.9
     model.tighten(before)
-    assert certify(freeze(model, 1.0), lower=False).gamma == pytest.approx(2.0, rel=1e-4)
-    assert certify(freeze(model, 1.0), lower=False).gamma < 2.0
+    assert certify(freeze(model, 1.0), method="product", lower=False).gamma == pytest.approx(2.0, rel=1e-4)
+    assert certify(freeze(model, 1.0), method="product", lower=False).gamma < 2.0
 
 
 def test_prescribed_gain_holds_along_random_pairs_of_inputs():
