@@ -6,8 +6,9 @@ in one tensor. A dense cell of 2 n_x real states (x_1, x_2, ...) shows them as x
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from l2ssm.parametrizations.lti import LTI, DenseLTI
 from l2ssm.parametrizations.stable import time_constants
 from l2ssm.scan import dense_scan, lti_scan, step
 from l2ssm.systems.state_space import StateSpace
+
+SET_BY_START = ("initial_poles", "slowest", "generator")
 
 
 class Cell(nn.Module, ABC):
@@ -59,7 +62,11 @@ class Cell(nn.Module, ABC):
             slowest: longest initial time constant in samples.
             generator: source of randomness.
             options: keyword-only options of the cell.
+
+        Raises:
+            OptionError: an option that the cell does not have.
         """
+        check_options(cls, options)
         initial = time_constants(n_x, shortest=2.0, longest=max(slowest, 4.0), generator=generator)
         return cls(n_u, n_x, n_y, initial_poles=initial, generator=generator, **options)  # type: ignore[call-arg]
 
@@ -137,6 +144,15 @@ class DenseCell(Cell):
     def _realization(self, dt: float) -> StateSpace:
         A, B, C, D = (t.double().cpu().numpy() for t in self.system())
         return StateSpace(A, B, C, D, dt)
+
+
+def check_options(cell: type[Cell], options: Mapping[str, Any], *of_start: str) -> None:
+    """OptionError for what is neither a keyword-only option of the cell nor one of its `start`."""
+    parameters = inspect.signature(cell).parameters.values()
+    own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in SET_BY_START]
+    for name in options:
+        if name not in (*own, *of_start):
+            raise OptionError(f"{cell.__name__} has no option {name!r}; it has {', '.join((*own, *of_start))}")
 
 
 def complex_parameter(*shape: int, std: float, generator: torch.Generator | None = None) -> nn.Parameter:

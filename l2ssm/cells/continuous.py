@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from l2ssm.cells.base import Cell
+from l2ssm.cells.base import Cell, check_options
 from l2ssm.errors import OptionError
 from l2ssm.options import positive
 
@@ -33,6 +33,7 @@ class ContinuousTime(Cell):
         **options: Any,
     ) -> Cell:
         """See `Cell.start`; the time constant of the initial modes, 2 / step, is `slowest` at the least step."""
+        check_options(cls, options)
         least = 2 / max(slowest, 4.0)
         steps = {"step_min": least, "step_max": least / SHORTEST} | options
         return cls(n_u, n_x, n_y, generator=generator, **steps)  # type: ignore[call-arg]

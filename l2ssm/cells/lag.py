@@ -15,7 +15,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
-from l2ssm.cells.base import DenseCell
+from l2ssm.cells.base import DenseCell, check_options
 from l2ssm.cells.continuous import ContinuousTime
 from l2ssm.errors import NotCertifiableError, OptionError
 from l2ssm.options import integer, positive
@@ -87,6 +87,7 @@ class Lag(ContinuousTime, DenseCell):
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> Lag:
         """See `Cell.start`."""
+        check_options(cls, options)
         return cls(n_u, n_x, n_y, slowest=slowest, generator=generator, **options)
 
     def system(self) -> DenseLTI:

@@ -29,7 +29,7 @@ from l2ssm.scan.contract import Readout, check_readout
 from l2ssm.systems.hippo import legs
 from l2ssm.systems.nplr import dplr_half
 
-C_INITS = ("basis", "complex_normal")
+C_INITS = ("basis", "lecun_normal", "complex_normal")
 
 
 class S5(ContinuousTime, DiagonalCell):
@@ -43,7 +43,9 @@ class S5(ContinuousTime, DiagonalCell):
         discretization: "zoh" or "bilinear".
         readout: "pre": y[k] reads x[k]; "post": x[k+1], as in the reference.
         step_min, step_max: range of the initial steps, log-uniform, one a mode.
-        C_init: "basis": real normal numbers in the coordinates of HiPPO; "complex_normal": complex ones for the modes.
+        C_init: "basis": normal numbers in the coordinates of HiPPO, each row of expected square norm 1 (the reference's
+            "trunc_standard_normal", not truncated); "lecun_normal": the whole of C of that norm; "complex_normal":
+            of variance 1, for the modes.
         generator: source of randomness.
 
     Raises:
@@ -78,8 +80,9 @@ class S5(ContinuousTime, DiagonalCell):
         std = (2 * n_x) ** -0.5
         B = basis.mH @ (std * torch.randn(2 * n_x, n_u, generator=generator)).to(basis.dtype)
         self.B_ri = nn.Parameter(torch.view_as_real(B.resolve_conj()).float())
-        if C_init == "basis":
-            pair = std * torch.randn(n_y, 2 * n_x, 2, generator=generator, dtype=torch.float64)
+        if C_init != "complex_normal":
+            size = std if C_init == "basis" else std * n_y**-0.5
+            pair = size * torch.randn(n_y, 2 * n_x, 2, generator=generator, dtype=torch.float64)
             self.C_ri = nn.Parameter(torch.view_as_real(torch.view_as_complex(pair) @ basis).float())
         else:
             self.C_ri = complex_parameter(n_y, n_x, std=1.0, generator=generator)

@@ -38,8 +38,18 @@ def test_the_error_falls_and_no_step_is_refused(case, data):
 
 
 def test_options_of_a_cell_are_checked_before_training(data):
-    with pytest.raises(TypeError, match="no_such"):
-        ls.fit(data["train"], cell="s4d", cell_options={"no_such": 1})
+    for cell, options in (
+        ("s4", "measure, length, readout, step_min, step_max"),
+        ("s5", "blocks, discretization, readout, step_min, step_max, C_init"),
+        ("lru", "normalization, readout, ring"),
+        ("lag", "basis, shape, warp, order, readout"),
+        ("bounded", "gamma, learn_gamma"),
+    ):
+        with pytest.raises(OptionError, match=rf"has no option 'no_such'; it has {options}"):
+            ls.fit(data["train"], cell=cell, cell_options={"no_such": 1})
+    for ring in ({"radius": 0.9}, {"dt": 0.1, "shortest": 1.0}):
+        with pytest.raises(OptionError, match="expected some of r_min, r_max, phase_max, or all of dt, shortest"):
+            ls.fit(data["train"], cell="lru", cell_options={"ring": ring})
     with pytest.raises(OptionError, match="init is 'chebyshev'; it is one of lin, inv, legs, quad, real, random"):
         ls.fit(data["train"], cell="s4d", cell_options={"init": "chebyshev"})
     with pytest.raises(OptionError, match=r"cell_options is .*expected a dict of numbers and text"):

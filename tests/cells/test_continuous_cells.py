@@ -116,8 +116,16 @@ def test_s5_blocks():
     torch.testing.assert_close(cell.frequency.reshape(2, 3), one.frequency.expand(2, 3))
     with pytest.raises(OptionError, match="blocks is 4, expected a divisor of n_x = 6"):
         S5(2, 6, 2, blocks=4)
-    with pytest.raises(OptionError, match="C_init is 'zeros'; it is one of basis, complex_normal"):
+    with pytest.raises(OptionError, match="C_init is 'zeros'; it is one of basis, lecun_normal, complex_normal"):
         S5(2, 6, 2, C_init="zeros")
+
+
+@pytest.mark.parametrize(("C_init", "power"), [("basis", 1.0), ("lecun_normal", 1 / 16), ("complex_normal", 64.0)])
+def test_s5_size_of_C(C_init, power):
+    """E |c|^2 of a row: 2 n_x entries of variance 2 / (2 n_x), half of them kept; n_x entries of variance 1."""
+    cell = S5(4, 64, 16, C_init=C_init, generator=torch.Generator().manual_seed(0))
+    got = float(cell.C_ri.detach().square().sum((1, 2)).mean())
+    assert got == pytest.approx(power, rel=0.1)
 
 
 def test_s5_runs_both_ways():
