@@ -54,6 +54,7 @@ def fit(
     hidden: int | None = None,
     activation: str | None = None,
     cell_options: Mapping[str, Any] | None = None,
+    scaffold_options: Mapping[str, Any] | None = None,
     initial: str = "encoder",
     n_init: int | None = None,
     window: int = 512,
@@ -74,7 +75,7 @@ def fit(
         train: records with u and y.
         valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
             record, are not trained on and serve instead.
-        cell: a name of `CELLS`; default "bounded" with gamma, "lru" without.
+        cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "bounded" with gamma, "lru" without.
         gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed. Certified by
             construction in the series scaffold (default), by a certificate at the end in the residual one.
         gamma_start: larger gain to start from; it falls to gamma in the first half of the steps.
@@ -83,6 +84,7 @@ def fit(
         layers, d_model, n_x: blocks, width of a block, complex states of a cell.
         scaffold, static, static_layers, hidden, activation: see `DeepSSM`.
         cell_options: keyword-only options of the cell: numbers, text and lists of them, kept in the model file.
+        scaffold_options: options of the scaffold, likewise.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         window, batch: training windows: samples, number.
@@ -135,7 +137,8 @@ def fit(
         "hidden": hidden,
         "activation": activation,
         "slowest": SLOWEST * min(math.inf if carry_state else window, max(record.T for record in train)),
-        "cell_options": _plain(cell_options),
+        "cell_options": _plain("cell_options", cell_options),
+        "scaffold_options": _plain("scaffold_options", scaffold_options),
         "seed": seed,
     }
     deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
@@ -204,12 +207,12 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
     return made[0], made[1]
 
 
-def _plain(options: Mapping[str, Any] | None) -> dict[str, Any]:
+def _plain(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
     """The options as the model file will hold them, or an OptionError before anything is trained."""
     try:
         return dict(json.loads(json.dumps(dict(options or {}), allow_nan=False)))
     except (TypeError, ValueError) as error:
-        raise OptionError(f"cell_options is {options!r}, expected a dict of numbers and text: {error}") from None
+        raise OptionError(f"{name} is {options!r}, expected a dict of numbers and text: {error}") from None
 
 
 def _feature_count(record: Scored, rule: InitialState) -> int:

@@ -21,7 +21,19 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
-UNDECAYED = {"nu", "theta", "log_decay", "frequency", "log_step", "P_ri", "log_scale", "log_pd", "D"} | {
+UNDECAYED = {
+    "nu",
+    "theta",
+    "log_decay",
+    "frequency",
+    "log_step",
+    "step_bias",
+    "recurrence",
+    "P_ri",
+    "log_scale",
+    "log_pd",
+    "D",
+} | {
     "shares",
     "log_gamma",
     "log_psi",

@@ -14,8 +14,9 @@ from l2ssm.cells.continuous import ContinuousTime
 from l2ssm.errors import OptionError
 from l2ssm.identification.initial import DEGREES, InitialState
 from l2ssm.identification.model import Model
-from l2ssm.networks.deep import DeepSSM
+from l2ssm.networks.deep import Block, DeepSSM
 from l2ssm.networks.freeze import freeze
+from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS
 from l2ssm.options import positive
 
 PREFIX = "model."  # of the network's names among a model's parameters
@@ -41,9 +42,12 @@ def resample_model(model: Model, dt: float) -> Model:
             f"cell {model.info['cell']!r} is learned in discrete time, for dt = {model.dt:g} s alone; identify again "
             f"with one of {', '.join(known)}, or from resampled data"
         )
+    if model.info["scaffold"] in SCAFFOLD_BLOCKS:
+        raise OptionError(f"scaffold {model.info['scaffold']!r} is learned in discrete time: identify again")
     initial = _initial(model.initial, ratio)
     deep = rebuilt(model)
     for block in deep.chain():
+        assert isinstance(block, Block)
         assert isinstance(block.cell, ContinuousTime)
         block.cell = block.cell.resampled(ratio)
     network = freeze(

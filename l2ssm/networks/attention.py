@@ -74,8 +74,8 @@ class LocalAttention(nn.Module):
 
     def frozen(self, dt: float) -> list[Layer]:
         """`Attention`, and the map out of it."""
-        maps = (affine(layer).W for layer in (self.W_q, self.W_k, self.W_v))
-        return [Attention(*maps, np.array([float(self.window)])), affine(self.W_out)]
+        Q, K, V = (affine(layer).W for layer in (self.W_q, self.W_k, self.W_v))
+        return [Attention(Q, K, V, np.array([float(self.window)])), affine(self.W_out)]
 
 
 def rotated(x: Tensor, position: Tensor) -> Tensor:

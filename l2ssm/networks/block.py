@@ -1,4 +1,4 @@
-"""`SequenceBlock`: what a deep model is a chain of, and what every part of one offers: width, state, run, frozen numbers."""
+"""`SequenceBlock`: what a deep model is a chain of; and what all blocks do with the cells and maps inside them."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def run_cell(cell: AnyCell, u: Tensor, x0: Tensor | None, resets: Tensor | None 
         OptionError: resets for a linear cell, which has none.
     """
     if resets is None:
-        return cell(u, x0)  # type: ignore[no-any-return]
+        return cell(u, x0)
     if not isinstance(cell, SelectiveCell):
         raise OptionError(f"{type(cell).__name__} is linear and time-invariant: it cannot be reset within a run")
-    return cell(u, x0, resets)  # type: ignore[no-any-return]
+    return cell(u, x0, resets)
 
 
 def frozen_cell(cell: AnyCell, dt: float) -> Layer:

@@ -61,11 +61,7 @@ class CausalConv(nn.Module):
         for j in range(1, self.width):
             tap = seen[:, past - j : past - j + time] * self.taps[j]
             y = y + (tap if resets is None else tap * _same_record(resets, j))
-        end = (
-            complex_states(seen[:, time:].flip(1).flatten(1))
-            if past
-            else u.new_zeros(len(u), 0).to(u.dtype.to_complex())
-        )
+        end = complex_states(seen[:, time:].flip(1).flatten(1))
         return (y if self.bias is None else y + self.bias), end
 
     @torch.no_grad()

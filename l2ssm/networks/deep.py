@@ -21,6 +21,7 @@ from l2ssm.cells import BOUNDED_CELLS, CELLS, SELECTIVE_CELLS
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.errors import OptionError
 from l2ssm.networks.block import AnyCell, SequenceBlock, frozen_cell
+from l2ssm.networks.fitting_parts import check_fits, check_names, check_prescribable
 from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS, make_block
 from l2ssm.networks.scaling import Scaling
 from l2ssm.networks.static import LIPSCHITZ, STATIC, StaticLayer
@@ -30,7 +31,6 @@ from l2ssm.systems.layer import Layer
 from l2ssm.systems.layers import Dynamic, Residual
 from l2ssm.systems.state_space import StateSpace
 
-SCAFFOLDS = ("residual", "series", *SCAFFOLD_BLOCKS)
 SHARE_LIMIT = 20.0  # log gains shared over the blocks stay within it
 SMALLEST = 1e-30  # norms below it count as it
 GAIN_MARGIN = 1e-5  # the prescribed gain is undercut by this, so that rounding and the proof's slack stay below it
@@ -86,7 +86,8 @@ class DeepSSM(nn.Module):
             None: no prescription.
         learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
         scaffold: a name of `SCAFFOLDS`; default "series" with gamma, "residual" without.
-        static: of "residual" and "series", a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`, "perceptron" otherwise.
+        static: of "residual" and "series", a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`,
+            "perceptron" otherwise.
         static_layers: static layers of a block; default 2 if they are 1-Lipschitz, else 1.
         hidden, activation: of a static layer; default as the layer says.
         slowest: longest initial time constant in samples.
@@ -129,16 +130,16 @@ class DeepSSM(nn.Module):
         bounded = cell in BOUNDED_CELLS
         scaffold = scaffold or ("residual" if gamma is None else "series")
         has_static = scaffold not in SCAFFOLD_BLOCKS
-        _check_fits(scaffold, has_static, gamma, scaffold_options, static, static_layers, hidden, activation)
+        check_fits(scaffold, has_static, gamma, scaffold_options, static, static_layers, hidden, activation)
         static = static or ("contractive" if bounded else "perceptron")
         given = {"hidden": hidden, "static_layers": static_layers}
         sizes = {"layers": layers, "d_model": d_model, "n_x": n_x} | {k: v for k, v in given.items() if v is not None}
-        _check_names(cell, scaffold, static)
+        check_names(cell, scaffold, static)
         for name, size in sizes.items():
             integer(name, size, 1)
         options = dict(cell_options or {})
         if gamma is not None:
-            _check_prescribable(positive("gamma", gamma, "gain"), cell, static, options)
+            check_prescribable(positive("gamma", gamma, "gain"), cell, static, options)
         elif scaffold == "series" and not bounded:
             raise OptionError(f"the series scaffold needs a bounded cell ({', '.join(BOUNDED_CELLS)}), not {cell!r}")
         elif learn_gamma:
@@ -269,47 +270,3 @@ class DeepSSM(nn.Module):
             s, end = block(s, start, gain)
             ends.append(end)
         return functional.linear(s, *self.decoder()), torch.cat(ends, dim=1)
-
-
-def _check_names(cell: str, scaffold: str, static: str) -> None:
-    cells = CELLS | SELECTIVE_CELLS
-    for what, name, known in (("cell", cell, cells), ("scaffold", scaffold, SCAFFOLDS), ("static", static, STATIC)):
-        if name not in known:
-            raise OptionError(f"unknown {what} {name!r}; known: {', '.join(known)}")
-
-
-def _check_fits(
-    scaffold: str, has_static: bool, gamma: float | None, scaffold_options: Mapping[str, Any] | None, *static: object
-) -> None:
-    """OptionError for an option that the scaffold would ignore."""
-    if has_static and scaffold_options:
-        raise OptionError(f"scaffold_options {dict(scaffold_options)} given, but scaffold {scaffold!r} has none")
-    if not has_static and any(option is not None for option in static):
-        raise OptionError(
-            f"scaffold {scaffold!r} has its own static layers: static, static_layers, hidden and activation are those "
-            "of 'residual' and 'series'"
-        )
-    if not has_static and gamma is not None:
-        raise OptionError(
-            f"scaffold {scaffold!r} multiplies signals that nothing bounds and has no finite gain; with gamma use "
-            "'series' or 'residual'"
-        )
-
-
-def _check_prescribable(gamma: float, cell: str, static: str, options: Mapping[str, Any]) -> None:
-    """OptionError unless every part of the model can hold its share of gamma."""
-    if cell == "bounded_selective":
-        raise OptionError(
-            "cell 'bounded_selective' has a gain from rest but none between two inputs, which gamma of a model is about; "
-            f"give its own gain as cell_options={{'gamma': {gamma:g}}} and certify what is deployed with kind='l2'"
-        )
-    if cell not in BOUNDED_CELLS:
-        raise OptionError(
-            f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, or no gamma"
-        )
-    if static not in LIPSCHITZ:
-        why = "has no finite gain" if static == "glu" else "can have any gain"
-        raise OptionError(f"static {static!r} {why}; with gamma = {gamma:g} use one of {', '.join(LIPSCHITZ)}")
-    for name in ("gamma", "learn_gamma"):
-        if name in options:
-            raise OptionError(f"cell_options has {name!r}, but the gains of the cells follow from gamma of the model")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from l2ssm.errors import RealizationError
+from l2ssm.systems.attention import Attention
 from l2ssm.systems.chain import differentiate_chain
 from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.layer import Array, Layer, Linear, store_arrays
@@ -22,6 +23,7 @@ from l2ssm.systems.static_layers import Affine, Contractive, Gated, Perceptron
 __all__ = [
     "LAYERS",
     "Affine",
+    "Attention",
     "Contractive",
     "Dynamic",
     "Gated",
@@ -134,5 +136,14 @@ class Residual(Layer):
 
 
 _STATIC: tuple[type[Layer], ...] = (Affine, Contractive, Perceptron, Gated, RMSNorm)
-_WITH_STATES: tuple[type[Layer], ...] = (Dynamic, Residual, Product, Selective, S6Core, GatedCore, LosslessCore)
+_WITH_STATES: tuple[type[Layer], ...] = (
+    Dynamic,
+    Residual,
+    Product,
+    Selective,
+    S6Core,
+    GatedCore,
+    LosslessCore,
+    Attention,
+)
 LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in _STATIC + _WITH_STATES}

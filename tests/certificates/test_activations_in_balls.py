@@ -10,7 +10,7 @@ import flint
 import pytest
 
 from l2ssm.certificates.balls import BALL
-from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.activations import ACTIVATIONS, CUBIC
 
 
 def gelu_slope(s: Any) -> Any:
@@ -22,6 +22,13 @@ def silu_slope(s: Any) -> Any:
     """g (1 + s (1 - g)) with g = 1 / (1 + exp(-s))."""
     g = 1 / (1 + (-s).exp())
     return g * (1 + s * (1 - g))
+
+
+def gelu_tanh_slope(s: Any) -> Any:
+    """g + 2 s z' g (1 - g) with z = sqrt(2 / pi) (s + 0.044715 s^3) and g = 1 / (1 + exp(-2 z))."""
+    root, cubic = (2 / flint.arb.pi()).sqrt(), flint.arb(CUBIC)
+    g = 1 / (1 + (-2 * root * (s + cubic * s**3)).exp())
+    return g + 2 * s * root * (1 + 3 * cubic * s * s) * g * (1 - g)
 
 
 def interval(a: float, b: float) -> Any:
@@ -40,7 +47,7 @@ def bounded(slope: Callable, low: float, high: float, a: float, b: float, depth:
     return bounded(slope, low, high, a, middle, depth - 1) and bounded(slope, low, high, middle, b, depth - 1)
 
 
-SLOPES = {"gelu": gelu_slope, "silu": silu_slope}
+SLOPES = {"gelu": gelu_slope, "silu": silu_slope, "gelu_tanh": gelu_tanh_slope}
 
 
 @pytest.mark.parametrize("name", sorted(SLOPES))

@@ -8,7 +8,8 @@ import torch
 
 from l2ssm.cells import CELLS, SELECTIVE_CELLS
 from l2ssm.errors import OptionError
-from l2ssm.networks.deep import SCAFFOLDS, DeepSSM
+from l2ssm.networks.deep import DeepSSM
+from l2ssm.networks.fitting_parts import SCAFFOLDS
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
 from l2ssm.systems.interconnection import Interconnection

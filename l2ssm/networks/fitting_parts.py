@@ -1,0 +1,58 @@
+"""Which cells, scaffolds, static layers and gains fit together: every combination that does not is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from l2ssm.cells import BOUNDED_CELLS, CELLS, SELECTIVE_CELLS
+from l2ssm.errors import OptionError
+from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS
+from l2ssm.networks.static import LIPSCHITZ, STATIC
+
+SCAFFOLDS = ("residual", "series", *SCAFFOLD_BLOCKS)
+
+
+def check_names(cell: str, scaffold: str, static: str) -> None:
+    """OptionError for a name that no table has."""
+    cells = CELLS | SELECTIVE_CELLS
+    for what, name, known in (("cell", cell, cells), ("scaffold", scaffold, SCAFFOLDS), ("static", static, STATIC)):
+        if name not in known:
+            raise OptionError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def check_fits(
+    scaffold: str, has_static: bool, gamma: float | None, scaffold_options: Mapping[str, Any] | None, *static: object
+) -> None:
+    """OptionError for an option that the scaffold would ignore."""
+    if has_static and scaffold_options:
+        raise OptionError(f"scaffold_options {dict(scaffold_options)} given, but scaffold {scaffold!r} has none")
+    if not has_static and any(option is not None for option in static):
+        raise OptionError(
+            f"scaffold {scaffold!r} has its own static layers: static, static_layers, hidden and activation are those "
+            "of 'residual' and 'series'"
+        )
+    if not has_static and gamma is not None:
+        raise OptionError(
+            f"scaffold {scaffold!r} multiplies signals that nothing bounds and has no finite gain; with gamma use "
+            "'series' or 'residual'"
+        )
+
+
+def check_prescribable(gamma: float, cell: str, static: str, options: Mapping[str, Any]) -> None:
+    """OptionError unless every part of the model can hold its share of gamma."""
+    if cell == "bounded_selective":
+        raise OptionError(
+            "cell 'bounded_selective' has a gain from rest but none between two inputs, as gamma of a model is; "
+            f"give its own gain as cell_options={{'gamma': {gamma:g}}} and certify what is deployed with kind='l2'"
+        )
+    if cell not in BOUNDED_CELLS:
+        raise OptionError(
+            f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, or no gamma"
+        )
+    if static not in LIPSCHITZ:
+        why = "has no finite gain" if static == "glu" else "can have any gain"
+        raise OptionError(f"static {static!r} {why}; with gamma = {gamma:g} use one of {', '.join(LIPSCHITZ)}")
+    for name in ("gamma", "learn_gamma"):
+        if name in options:
+            raise OptionError(f"cell_options has {name!r}, but the gains of the cells follow from gamma of the model")
