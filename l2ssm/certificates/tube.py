@@ -4,8 +4,8 @@ Two runs with inputs u, u + du and initial states that differ by dx0 satisfy, at
 
     |dy[k]|^2  <=  sum_{j<=k} |dy[j]|^2  <=  gamma^2 E[k] + V(dx0)  =  r[k]^2,    E[k] >= sum_{j<=k} |du[j]|^2.
 
-E[k] is the energy allowed, or (k + 1) d^2 where |du[j]| <= d at every sample. The second kind grows with sqrt(k): a gain
-in energies does not know when the energy was spent. It is guaranteed, and for long records far from tight.
+E[k] is the energy allowed, or (k + 1) d^2 where |du[j]| <= d at every sample. The second kind grows with sqrt(k): a
+gain in energies does not know when the energy was spent. It is guaranteed, and for long records far from tight.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import numpy as np
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
+from l2ssm.identification.gain_monitor import GainMonitor
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
@@ -67,6 +68,7 @@ def fit(
     patience: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
+    monitor: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Model:
     """Fit a deep state-space model by the error of its free run; the best parameters on validation data are kept.
@@ -97,6 +99,7 @@ def fit(
         patience: validations without improvement before stopping; None: never.
         minutes: wall-clock budget; None: none.
         seed: of parameters and windows; the same seed on the same machine gives the same model.
+        monitor: the gain is proved at every so many validations and kept in info["history"]; None: never.
         progress: called with a `Progress` at each validation.
 
     Raises:
@@ -114,6 +117,7 @@ def fit(
     static_layers = None if static_layers is None else integer("static_layers", static_layers, 1)
     patience = None if patience is None else integer("patience", patience, 1)
     n_init = None if n_init is None else integer("n_init", n_init, 0)
+    monitor = None if monitor is None else integer("monitor", monitor, 1)
     seed, learning_rate = integer("seed", seed, 0), positive("learning_rate", learning_rate)
     weight_decay = 0.0 if weight_decay == 0 else positive("weight_decay", weight_decay)
     minutes = None if minutes is None else positive("minutes", minutes)
@@ -164,6 +168,7 @@ def fit(
             patience=patience,
             minutes=minutes,
             prescribed=prescribed,
+            monitor=None if monitor is None else GainMonitor(deep, monitor),
             progress=progress,
         )
     info = options | {
@@ -224,6 +229,7 @@ def _feature_count(record: Scored, rule: InitialState) -> int:
 def _summary(outcome: Outcome) -> dict[str, Any]:
     history = [
         {"step": p.step, "train_mse": p.train_mse, "valid_mse": p.valid_mse, "seconds": round(p.seconds, 1)}
+        | ({} if p.gain is None else {"gain": p.gain})
         for p in outcome.history
         if math.isfinite(p.valid_mse) and math.isfinite(p.train_mse)
     ]

@@ -44,13 +44,17 @@ WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 @dataclass(frozen=True)
 class Progress:
-    """What is reported at each validation: step, losses (mean squared errors in standardised units), seconds."""
+    """What is reported at each validation: step, losses (mean squared errors in standardised units), seconds, gain.
+
+    The gain is one that was proved, None where a monitor was not asked or proved none.
+    """
 
     step: int
     steps: int
     train_mse: float
     valid_mse: float
     seconds: float
+    gain: float | None = None
 
 
 @dataclass
@@ -104,6 +108,7 @@ def minimize(
     patience: int | None,
     minutes: float | None,
     prescribed: PrescribedGainTraining | None = None,
+    monitor: Callable[[], float | None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """Train in place; on return the parameters are those of the best validation step, also after Ctrl-C.
@@ -119,6 +124,7 @@ def minimize(
         patience: validations without an improvement after which to stop; None: never.
         minutes: wall-clock budget; None: none.
         prescribed: what happens to a prescribed gain.
+        monitor: called at each validation for the gain to report.
         progress: called at each validation.
 
     Raises:
@@ -156,7 +162,8 @@ def minimize(
                 continue
             prescribed.before_validation()
             mse = evaluate(trainee, valid)
-            report = Progress(step, steps, running, mse, time.monotonic() - began)
+            gain = None if monitor is None else monitor()
+            report = Progress(step, steps, running, mse, time.monotonic() - began, gain)
             outcome.history.append(report)
             if progress is not None:
                 progress(report)

@@ -1,6 +1,6 @@
 """Trained models: the product of all gains, the bound of the whole network, and the worst input found.
 
-    python tests/benchmarks/bench_trained_certificates.py [--benchmarks cascaded_tanks,silverbox] [--steps 600] [--seed 0]
+    python tests/benchmarks/bench_trained_certificates.py [--benchmarks cascaded_tanks,silverbox] [--steps 600]
 
 For each benchmark a default fit, and one with a prescribed gain: 1.5 times the peak gain of the linear model of the
 training data. Where neural-ssm is installed, its certified model of the same shape (3 blocks of width 8 with 16 real

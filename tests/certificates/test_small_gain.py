@@ -83,7 +83,7 @@ def test_bounds_are_rounded_up_from_the_exact_ones():
 
 
 def test_the_product_is_compared_in_rationals():
-    """g and the next float below 1/g: their float product rounds to 1, the exact one is below; a bit more is refused."""
+    """g and the float below 1/g: their float product may round to 1, the exact one is below; a bit more is refused."""
     a = certify(static(0.3), gamma=0.5 + 2.0**-30)
     inverse = 1 / a.gamma
     below = inverse if Fraction(inverse) * Fraction(a.gamma) < 1 else np.nextafter(inverse, 0)
