@@ -49,11 +49,13 @@ def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
             return _attempt(layers, rest, search(layers, rest, gap, clock), gap, clock)
         except (CertificateError, SolverError) as error:
             reason = error
+        except (OverflowError, FloatingPointError) as error:
+            raise CertificateError(f"the gain is out of the range of the search: {error}") from None
     raise CertificateError(f"no joint bound was proved: {reason}")
 
 
 def _attempt(layers: Sequence[Layer], rest: bool, found: Multipliers, gap: float, clock: Clock) -> Claim:
-    multipliers = [part[:, None] for part in found.forms.split(found.T)] if found.forms.sizes else []
+    multipliers = [part[:, None] for part in found.forms.split(found.T)]
     large = found.forms.n_v + layers[0].n_in > LARGE
     reason: CertificateError | SolverError = SolverError("no attempt")
     for slack in SLACKS[3 if large else 0 :]:

@@ -24,7 +24,8 @@ class Forms:
         self.sizes = [c.shape[0] for c in constraints]
         self.n_w, self.n_v = (sum(c.widths[i] for c in constraints) for i in range(2))
         parts = [c.weights(np.eye(size), np.asarray) for c, size in zip(constraints, self.sizes, strict=True)]
-        self.qw, self.s, self.r = (sparse.csr_array(block_diag(*(part[i] for part in parts))) for i in range(3))
+        none = [np.zeros((0, 0))]  # without it nothing at all would have one row
+        self.qw, self.s, self.r = (sparse.csr_array(block_diag(*none, *(part[i] for part in parts))) for i in range(3))
         starts = np.cumsum([0, *(c.widths[0] for c in constraints)])[:-1]
         pairs = [start + np.arange(c.widths[1]) for c, start in zip(constraints, starts, strict=True)]
         self.pair = np.concatenate([np.zeros(0, int), *pairs])
@@ -32,7 +33,7 @@ class Forms:
 
     def split(self, T: Array) -> list[Array]:
         """T of every constraint."""
-        return np.split(T, np.cumsum(self.sizes)[:-1])
+        return np.split(T, np.cumsum(self.sizes)[:-1]) if self.sizes else []
 
     def start(self, i: int) -> Array:
         """Admissible multipliers of constraint i with r = 1."""

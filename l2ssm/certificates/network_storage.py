@@ -48,7 +48,7 @@ def storage(layers: Sequence[Layer], rest: bool, forms: Forms, T: Array, gain: f
     n_x = rows.n_x
     if n_x == 0:
         return np.zeros((0, 0))
-    multipliers = [part[:, None] for part in forms.split(T)] if forms.sizes else []
+    multipliers = [part[:, None] for part in forms.split(T)]
     N = joint_matrix(layers, rest, np.zeros((n_x, n_x)), multipliers, gain**2, Floats)
     scale, rho = _room(layers, rest, forms, Point(T, gain**2), theta)
     F = rows.stack(rows.F) / scale[:, None]
