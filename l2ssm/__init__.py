@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from l2ssm.identification.estimator import SSMRegressor
     from l2ssm.identification.fit import fit
     from l2ssm.identification.model import Model, load
+    from l2ssm.identification.resample import resample_model
     from l2ssm.networks.freeze import freeze
     from l2ssm.report.write import write_report
+    from l2ssm.systems.discretize import discretize
     from l2ssm.systems.interconnection import Interconnection
+    from l2ssm.systems.memory import GramMemory, HippoMemory, LagMemory
+    from l2ssm.systems.orthogonal_bases import orthonormal
     from l2ssm.systems.state_space import StateSpace
 
 __version__ = "0.1.0"
@@ -34,7 +38,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Certificate": "l2ssm.certificates.certificate",
     "Dataset": "l2ssm.data.dataset",
+    "GramMemory": "l2ssm.systems.memory",
+    "HippoMemory": "l2ssm.systems.memory",
     "Interconnection": "l2ssm.systems.interconnection",
+    "LagMemory": "l2ssm.systems.memory",
     "Model": "l2ssm.identification.model",
     "Record": "l2ssm.data.record",
     "SSMRegressor": "l2ssm.identification.estimator",
@@ -42,13 +49,16 @@ _HOME = {
     "benchmark": "l2ssm.data.benchmarks",
     "certify": "l2ssm.certificates.compose",
     "compare": "l2ssm.analysis.compare",
+    "discretize": "l2ssm.systems.discretize",
     "fit": "l2ssm.identification.fit",
     "freeze": "l2ssm.networks.freeze",
     "linear_operators": "l2ssm.analysis.operators",
     "load": "l2ssm.identification.model",
+    "orthonormal": "l2ssm.systems.orthogonal_bases",
     "plants": "l2ssm.data",
     "plots": "l2ssm.analysis",
     "read": "l2ssm.data.read",
+    "resample_model": "l2ssm.identification.resample",
     "residuals": "l2ssm.analysis.residuals",
     "signals": "l2ssm.data",
     "verify": "l2ssm.certificates.verify",
@@ -59,7 +69,10 @@ _MODULES = {"plants", "plots", "signals"}
 __all__ = [
     "Certificate",
     "Dataset",
+    "GramMemory",
+    "HippoMemory",
     "Interconnection",
+    "LagMemory",
     "Model",
     "Record",
     "SSMRegressor",
@@ -67,13 +80,16 @@ __all__ = [
     "benchmark",
     "certify",
     "compare",
+    "discretize",
     "fit",
     "freeze",
     "linear_operators",
     "load",
+    "orthonormal",
     "plants",
     "plots",
     "read",
+    "resample_model",
     "residuals",
     "signals",
     "verify",

@@ -18,11 +18,10 @@ import torch
 from scipy.integrate import solve_ivp
 
 import l2ssm as ls
-from l2ssm.analysis.memory_plot import memory_figure
 from l2ssm.parametrizations.history_basis import Fourier, Jacobi, Laguerre
 from l2ssm.parametrizations.lag_operator import LagOperator
 from l2ssm.parametrizations.warp import power
-from l2ssm.systems.memory import METHODS, HippoMemory, LagMemory
+from l2ssm.systems.memory import METHODS
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("out/03")
 folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +59,7 @@ def rms(recalled):
 # order; the exact step integrates it. "Distance" is to the exact coefficients, relative.
 
 # %%
-whole = {method: HippoMemory(N, method) for method in METHODS}
+whole = {method: ls.HippoMemory(N, method) for method in METHODS}
 exact = whole["zoh"].project(u)
 print(f"LegS, uniform weight on all of the past, n = {N}\n{'method':>10} {'distance':>10} {'RMS error':>10} {'s':>6}")
 for method, memory in whole.items():
@@ -70,7 +69,7 @@ for method, memory in whole.items():
     print(f"{method:>10} {distance:10.1e} {rms(memory.reconstruct(c, t / (T * DT))):10.2e} {seconds:6.2f}")
 
 # %% [markdown]
-# ## Other weights: a window (LegT, FouT), and fading memories (LegS with an exponential weight, LagT)
+# ## Other weights: a window (LegT, FouT), and a fading memory (LegS with an exponential weight)
 
 # %%
 recalled = {"LegS, all of the past": whole["zoh"].reconstruct(exact[-1], t / (T * DT))}
@@ -79,7 +78,7 @@ for name, measure, options in (
     ("FouT, window of 4 s", "fout", {}),
     ("LegS, time constant 4 s", "legs", {}),
 ):
-    memory = LagMemory(measure, N, window=WINDOW, **options)
+    memory = ls.LagMemory(measure, N, window=WINDOW, **options)
     recalled[name] = recent(memory.reconstruct(memory.project(u)[-1], lag), WINDOW)
 
 # %% [markdown]
@@ -131,7 +130,7 @@ for exponent in (0.5, 1.0, 3.0):
         recalled["lag operator: Legendre, W = t^3"] = values
 
 # %%
-memory_figure(t, u, recalled).savefig(folder / "memory.png")
+ls.plots.memory(t, u, recalled).savefig(folder / "memory.png")
 
 # %% [markdown]
 # ## A gain that comes for free

@@ -70,8 +70,6 @@ ls.write_report(continuous, test, certificate, folder, "python sysid_examples/04
 # S4, S4D and S5 are learned in continuous time: only their steps change with the sample time.
 
 # %%
-from l2ssm.identification.resample import resample_model  # noqa: E402
-
 plant = ls.plants.Pendulum(noise=(0.0,))
 fast = ls.Record(
     np.repeat(test.u, 2, axis=0),
@@ -81,6 +79,6 @@ fast = ls.Record(
     output_names=test.output_names,
 )
 for name in ("s4", "s4d", "s5"):
-    twice = resample_model(models[name], plant.dt / 2)
+    twice = ls.resample_model(models[name], plant.dt / 2)
     pair = [float(ls.compare(r, {name: m}).scores[name].rmse[0]) for r, m in ((test, models[name]), (fast, twice))]
     print(f"{name}: RMSE {pair[0]:.4f} rad at {plant.dt:g} s, {pair[1]:.4f} rad at {plant.dt / 2:g} s")

@@ -91,6 +91,8 @@ def loaded_after(code: str) -> set[str]:
     [
         "import l2ssm; dir(l2ssm)",
         "import l2ssm; l2ssm.verify, l2ssm.certify, l2ssm.load, l2ssm.read, l2ssm.StateSpace, l2ssm.plants",
+        "import l2ssm; l2ssm.HippoMemory(4).project([1.0]); l2ssm.discretize([[0.0]], [1.0], 1.0)",
+        "import l2ssm; l2ssm.orthonormal([0.5]); l2ssm.LagMemory, l2ssm.GramMemory",
         "import sys; sys.argv = ['l2ssm', '--help']\nfrom l2ssm.cli import main\ntry: main()\nexcept SystemExit: pass",
     ],
 )

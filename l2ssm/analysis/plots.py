@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from l2ssm.analysis import curves
 from l2ssm.analysis.compare import Comparison, percent
+from l2ssm.analysis.memory_plot import memory_figure as memory  # noqa: F401
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, STYLE, line, marker
 from l2ssm.analysis.subject import measured

@@ -30,7 +30,7 @@ from l2ssm.systems.nplr import dplr_half
 from l2ssm.systems.state_space import StateSpace
 
 MEASURES: dict[str, Callable[[int], Hippo]] = {"legs": legs, "legt": legt, "lagt": lagt, "fout": fout}
-LEAST_DECAY = 1e-4  # initial -Re Lam where a measure has none (fout), as in the reference
+LEAST_DECAY = 1e-4  # initial -Re Lam where a measure has none (all but legs), as in the reference
 SHORT = 8  # samples up to which a sequence is run update by update
 
 
@@ -43,7 +43,7 @@ class S4(ContinuousTime):
 
     Args:
         n_u, n_x, n_y: channels, complex states of *each* channel (the cell has n_u n_x), channels again.
-        measure: HiPPO memory to start from: "legs", "legt", "lagt" or "fout".
+        measure: HiPPO memory to start from: "legs", "legt", "lagt" or "fout"; its time constant or window is 1 / step.
         length: samples of the convolution.
         readout: "pre": y[k] reads x[k]; "post": x[k+1], as in the reference.
         step_min, step_max: range of the initial steps, log-uniform, one a channel.
