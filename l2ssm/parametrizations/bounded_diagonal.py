@@ -12,72 +12,17 @@ the model. Only the last product, B and D times the scale, is rounded afterwards
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI
-from l2ssm.parametrizations.observability import columns, observability, observability_product, rows
 from l2ssm.parametrizations.spectral import ROUNDING, representable
 from l2ssm.parametrizations.stable import poles
+from l2ssm.parametrizations.supply import largest_supply
 
 LOG_PD_MIN, LOG_PD_MAX = -18.420680743952367, 6.907755278982137  # pd in [1e-8, 1e3]: keeps 1 / pd finite
 SHARPNESS = 8.0  # of the smooth radial map: (1 + r^16)^(-1/16) for max(1, r)^-1
-
-
-class Supply(NamedTuple):
-    """A system (lam, s B, C s, D), s^2 = 1 - |lam|^2, and the free part of its storage function.
-
-    Attributes:
-        lam: (n,) complex, |lam| < 1.
-        s: (n,) real.
-        B: (n, n_u), C: (n_y, n), C2: (r, n) complex, in units of s.
-        D: (n_y, n_u) real.
-        pd: (n,) > 0.
-    """
-
-    lam: Tensor
-    s: Tensor
-    B: Tensor
-    C: Tensor
-    C2: Tensor
-    D: Tensor
-    pd: Tensor
-
-    @torch.no_grad()
-    def bound(self) -> Tensor:
-        """T (n_u, n_u) with V(x+) - V(x) + |y|^2 <= u' T u, without a gradient."""
-        return self._bound(observability(self.lam, self._outputs()))[0]
-
-    def largest(self) -> Tensor:
-        """lambda_max(T). Its derivative is that of w' T w for the eigenvector w, which is T of the one input w."""
-        G = observability(self.lam, self._outputs())
-        with torch.no_grad():
-            T, Y = self._bound(G)
-            w = torch.linalg.eigh(T).eigenvectors[:, -1:]
-        return self._replace(B=self.B @ w.to(self.B.dtype), D=self.D @ w)._bound(G, Y @ w)[0].squeeze()
-
-    def _outputs(self) -> Tensor:
-        return rows(torch.cat([self.C, self.C2]) * self.s)
-
-    def _bound(self, G: Tensor, Y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(T, Y), Y the best one where none is given. T is stationary in the best Y, which needs no gradient then."""
-        v, pd = columns(self.s[:, None] * self.B), torch.cat([self.pd, self.pd])[:, None]
-        Pv = pd * v + observability_product(G, self.lam, self._outputs(), v)
-        turned = (self.lam.conj() / self.s)[:, None] * torch.complex(*Pv.chunk(2))
-        H, free = columns(turned) + rows(self.C).mT @ self.D, rows(self.C2)
-        Y = _best_y(free / pd.mT, free, H) if Y is None else Y
-        squares = torch.cat([self.D, Y, (H - free.mT @ Y) / torch.sqrt(pd)])
-        return squares.mT @ squares + v.mT @ Pv, Y
-
-
-def _best_y(weighted: Tensor, free: Tensor, H: Tensor) -> Tensor:
-    """(I + W)^-1 K by Cholesky; the jitter, of the size of rounding errors in W, only loosens T."""
-    W = weighted @ free.mT
-    jitter = 1 + 8 * torch.finfo(W.dtype).eps * W.shape[0] * torch.trace(W)
-    factor = torch.linalg.cholesky(W + jitter * torch.eye(W.shape[0], dtype=W.dtype, device=W.device))
-    return torch.cholesky_solve(weighted @ H, factor)
 
 
 def radial(largest: Tensor, smooth: bool) -> Tensor:
@@ -108,8 +53,8 @@ def supply_gain(
     B, C = Bs / s[:, None], Cs / s
     pd = torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
     dual = D.shape[0] < D.shape[1]
-    supply = Supply(lam, s, C.mT, B.mT, C2, D.mT, pd) if dual else Supply(lam, s, B, C, C2, D, pd)
-    return LTI(lam, Bs, Cs, D), supply.largest()
+    form = (C.mT, B.mT, C2, D.mT) if dual else (B, C, C2, D)
+    return LTI(lam, Bs, Cs, D), largest_supply(lam, s, *form, pd)
 
 
 def bounded_diagonal(

@@ -1,18 +1,16 @@
-"""Observability Gramian of complex diagonal modes in real arithmetic, and its product with a vector to differentiate.
+"""Observability Gramian of complex diagonal modes in real arithmetic, and the derivative of a function of it.
 
 sum_t |Re(C lam^t x)|^2 = z' G z for z = [Re x; Im x], where G - A'GA = R'R for the rotations A of the modes and
-R = [Re C, -Im C]. In modal coordinates this equation is solved by division, entry by entry. A loss with dl = <M, dG>
-needs the solution X of X - A X A' = M: then dl = <X, d(R'R)> + 2 <G A X, dA>, so backward is one more division.
+R = [Re C, -Im C]. In modal coordinates this equation is solved by division, entry by entry. Where df = <M, dG>, the
+solution X of X - A X A' = M gives df = <X, d(R'R)> + 2 <G A X, dA>: the derivative is one more division.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 BLOCK = 2**14  # entries of a temporary matrix: it stays in the cache
 
@@ -27,68 +25,47 @@ def columns(B: Tensor) -> Tensor:
     return torch.cat([B.real, B.imag])
 
 
-@torch.no_grad()
-def observability(lam: Tensor, R: Tensor) -> Tensor:
-    """G (2n, 2n) symmetric; carries no gradient, see `observability_product`.
+def gramian(lam: Tensor, M: Tensor) -> Tensor:
+    """G (2n, 2n) with G - A'GA = M; of A instead of A' for conj(lam).
 
     Args:
         lam: (n,) complex, |lam| < 1.
-        R: (q, 2n) real, `rows` of C.
+        M: (2n, 2n) symmetric; R'R for the observability Gramian.
 
-    >>> G = observability(torch.tensor([0.5j]), torch.tensor([[3.0, 0.0]]))  # 9 + 9/16 + ..., 9/4 + 9/64 + ...
-    >>> (5 * G.diag()).round()
+    >>> G = gramian(torch.tensor([0.5j]), torch.diag(torch.tensor([9.0, 0.0])))
+    >>> (5 * G.diag()).round()  # 5 (9 + 9/16 + ...), 5 (9/4 + 9/64 + ...)
     tensor([48., 12.])
     """
-    return _stein(lam, R.mT @ R)
-
-
-def observability_product(G: Tensor, lam: Tensor, R: Tensor, v: Tensor) -> Tensor:
-    """G v (2n, k) for G = observability(lam, R); once differentiable in lam, R and v."""
-    product: Tensor = _Product.apply(G, lam, R, v)
-    return product
-
-
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, G: Tensor, lam: Tensor, R: Tensor, v: Tensor) -> Tensor:
-        ctx.save_for_backward(G, lam, R, v)
-        return G @ v
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor, Tensor, Tensor]:
-        G, lam, R, v = ctx.saved_tensors
-        X = _stein(lam.conj(), torch.cat([grad, v], 1) @ torch.cat([v, grad], 1).mT)
-        return None, _grad_poles(lam, G, X), R @ X, G @ grad
-
-
-def _stein(lam: Tensor, M: Tensor) -> Tensor:
-    """G with G - A'GA = M, M symmetric, A = [[Re lam, -Im lam], [Im lam, Re lam]]."""
     n, x, y = lam.shape[0], lam.real, lam.imag
     G = torch.empty_like(M)
     for upper, lower in _blocks(n):
         xx, yy, xy, yx = (torch.outer(a[upper], b) for a, b in ((x, x), (y, y), (x, y), (y, x)))
-        re, im, half = 1 - (xx + yy), xy - yx, 0.5 / ((1 - (xx + yy)) ** 2 + (xy - yx) ** 2)
         rr, ri, ir, ii = M[upper, :n], M[upper, n:], M[lower, :n], M[lower, n:]
-        same, skew = (rr + ii) * half, (ir - ri) * half  # of C* C / (1 - conj(lam_i) lam_j)
+        re, im = 1 - xx - yy, xy - yx  # 1 / (1 - conj(lam_i) lam_j) = (re + j im) / (re^2 + im^2)
+        half = 0.5 / (re * re + im * im)
+        same, skew = (rr + ii) * half, (ir - ri) * half
         p_re, p_im = same * re - skew * im, same * im + skew * re
-        re, im, half = 1 - (xx - yy), xy + yx, 0.5 / ((1 - (xx - yy)) ** 2 + (xy + yx) ** 2)
-        cross, mixed = (rr - ii) * half, (ri + ir) * half  # of C' C / (1 - lam_i lam_j)
+        re, im = 1 - xx + yy, xy + yx  # and 1 / (1 - lam_i lam_j)
+        half = 0.5 / (re * re + im * im)
+        cross, mixed = (rr - ii) * half, (ri + ir) * half
         q_re, q_im = cross * re + mixed * im, cross * im - mixed * re
         G[upper, :n], G[upper, n:], G[lower, :n], G[lower, n:] = p_re + q_re, -p_im - q_im, p_im - q_im, p_re - q_re
     return G
 
 
-def _grad_poles(lam: Tensor, G: Tensor, X: Tensor) -> Tensor:
-    """The gradient of <G A X, A> with respect to the A in the second place, as a complex number a mode."""
-    n, x, y = lam.shape[0], lam.real, lam.imag
-    grad = torch.empty_like(lam)
+def gramian_derivative(lam: Tensor, G: Tensor, R: Tensor, M: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of <M, G>, M symmetric and constant, with respect to lam (n,) and, as C (q, n), to R (q, 2n)."""
+    n, x, y, dot = lam.shape[0], lam.real, lam.imag, torch.linalg.vecdot
+    X = gramian(lam.conj(), M)
+    grad_lam = torch.empty_like(lam)
     for upper, lower in _blocks(n):
-        re, im = G[upper], G[lower]
-        re, im = (torch.cat([row[:, :n] * x + row[:, n:] * y, row[:, n:] * x - row[:, :n] * y], 1) for row in (re, im))
-        dot = torch.linalg.vecdot
-        grad[upper] = torch.complex(dot(re, X[upper]) + dot(im, X[lower]), dot(im, X[upper]) - dot(re, X[lower]))
-    return grad
+        re, im = (
+            torch.cat([r[:, :n] * x + r[:, n:] * y, r[:, n:] * x - r[:, :n] * y], 1) for r in (G[upper], G[lower])
+        )
+        X_re, X_im = X[upper], X[lower]
+        grad_lam[upper] = 2 * torch.complex(dot(re, X_re) + dot(im, X_im), dot(im, X_re) - dot(re, X_im))
+    grad_R = 2 * R @ X
+    return grad_lam, torch.complex(grad_R[:, :n], -grad_R[:, n:])
 
 
 def _blocks(n: int) -> Iterator[tuple[slice, slice]]:

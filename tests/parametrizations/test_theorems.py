@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from l2ssm.parametrizations.bounded_diagonal import Supply, bounded_diagonal, radial, smooth_preimage
+from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal, radial, smooth_preimage
 from l2ssm.parametrizations.contraction import contraction, contraction_diagonal
 from l2ssm.parametrizations.l2ru import cayley, l2ru
 from l2ssm.parametrizations.l2ru_diagonal import l2ru_diagonal, storage
 from l2ssm.parametrizations.spectral import representable, spectral_norm
 from l2ssm.parametrizations.stable import poles
+from l2ssm.parametrizations.supply import supply_bound
 from l2ssm.systems.modal import Modes, real_matrices
 
 
@@ -40,7 +41,7 @@ def test_dissipation_inequality(seed):
     nu, theta, B, C, C2, D, log_pd = free_arguments(seed)
     lam, pd = poles(nu, theta), torch.exp(log_pd)
     s = torch.sqrt(1 - lam.abs() ** 2)
-    T = Supply(lam, s, B, C, C2, D, pd).bound()
+    T = supply_bound(lam, s, B, C, C2, D, pd)
     B, C, C2 = s[:, None] * B, C * s, C2 * s
     Ce = torch.cat([C, C2])
 
