@@ -17,6 +17,7 @@ from l2ssm.certificates.smallest import smallest_gain
 from l2ssm.errors import CertificateError, SolverError
 from l2ssm.systems.modal import Modes, real_matrices
 from l2ssm.systems.structured_bound import StructuredStorage, delta_rule, fixed_point
+from l2ssm.systems.threads import threads_for
 
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -57,21 +58,22 @@ def search(modes: Modes, norm: float, eps: float = 1e-6) -> CauchyWitness:
         CertificateError: nothing was proved.
     """
     scaled, k = _balanced(modes)
-    states = modes.lam.size + np.count_nonzero(modes.lam.imag)
+    states = modes.lam.size + int(np.count_nonzero(modes.lam.imag))
     norm = max(norm, 1e-100)
     reason: Exception | None = None
     slacks = [eps * 10**i for i in range(8) if eps * 10**i < 0.2]
     for slack in slacks:
         try:
-            V = StructuredStorage(scaled, delta_rule(scaled, norm, slack / 2))
-            if slack < 1e-3 and states <= DOUBLING_LIMIT:
-                C2 = doubling(scaled, norm * (1 + slack * 0.9), V.delta)
-            else:
-                C2, gain = fixed_point(V, norm * (1 + slack), STEPS)
-                if not gain < np.inf:
-                    raise SolverError("the fixed point found no bound: gamma is too small")
-            Y = V.best_y(C2, V.terms(C2)[1])
-            return _proved(modes, V.delta * k**2, C2 * k.T, Y)
+            with threads_for(states):
+                V = StructuredStorage(scaled, delta_rule(scaled, norm, slack / 2))
+                if slack < 1e-3 and states <= DOUBLING_LIMIT:
+                    C2 = doubling(scaled, norm * (1 + slack * 0.9), V.delta)
+                else:
+                    C2, gain = fixed_point(V, norm * (1 + slack), STEPS)
+                    if not gain < np.inf:
+                        raise SolverError("the fixed point found no bound: gamma is too small")
+                Y = V.best_y(C2, V.terms(C2)[1])
+                return _proved(modes, V.delta * k**2, C2 * k.T, Y)
         except (CertificateError, SolverError, np.linalg.LinAlgError, FloatingPointError) as error:
             reason = error
     raise CertificateError(f"no Cauchy certificate is proved near the norm {norm}: {reason}")

@@ -11,6 +11,7 @@ from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.smallest import spectral_norm
 from l2ssm.errors import CertificateError, SolverError
 from l2ssm.systems.state_space import StateSpace
+from l2ssm.systems.threads import threads_for
 
 Array = NDArray[np.float64]
 
@@ -90,11 +91,12 @@ def storage(G: StateSpace, eps: float = 1e-6) -> tuple[float, Array]:
         gain = max(norm, 1e-100) * (1 + slack)
         margin = 0.5 * slack * gain**2 / reach**2 if reach > 0 else 1 + float(np.sum(scaled.C**2))
         try:
-            P = bounded_real_riccati(scaled.A, scaled.B, scaled.C, scaled.D, gain, margin * np.eye(G.n_x))
-            P = P / scale[:, None] / scale
-            P = (P + P.T) / 2
-            assert_storage(G, P, gain)
-            return gain, P
+            with threads_for(G.n_x):
+                P = bounded_real_riccati(scaled.A, scaled.B, scaled.C, scaled.D, gain, margin * np.eye(G.n_x))
+                P = P / scale[:, None] / scale
+                P = (P + P.T) / 2
+                assert_storage(G, P, gain)
+                return gain, P
         except (SolverError, CertificateError) as error:
             reason = error
     raise CertificateError(f"no storage function is proved at a gain up to {1 + slacks[-1]:g} times the norm: {reason}")

@@ -16,6 +16,7 @@ from l2ssm.systems.level_set import crossing_angles
 from l2ssm.systems.stability import is_schur, poles
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.structured_bound import structured_bound
+from l2ssm.systems.threads import threads_for
 
 Array = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
@@ -82,7 +83,7 @@ def hinf(G: StateSpace, rtol: float = 1e-6, upper: bool = True) -> HinfBracket:
     if 0 in (G.n_u, G.n_y):
         return HinfBracket(0.0, 0.0, 0.0, "no input or no output")
     try:
-        with np.errstate(all="ignore"):
+        with threads_for(G.n_x), np.errstate(all="ignore"):
             if not is_schur(G):
                 return _unstable(G)
             exponent, scaled = _scaled(G)
