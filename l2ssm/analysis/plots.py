@@ -291,9 +291,8 @@ def _correlation(axes: Axes, lags: Any, rho: Any, band: Any, title: str) -> None
     if not np.all(np.isfinite(rho)):
         axes.text(0.5, 0.5, "does not vary: no test", transform=axes.transAxes, ha="center", color=QUIET)
         return
-    out = np.abs(rho) > band
     axes.fill_between(lags, -band, band, color=BAND, lw=0)
-    axes.vlines(lags, 0, rho, color=np.where(out, ALARM, COLOURS[0]), lw=1.6)
+    axes.vlines(lags, 0, rho, color=np.where(out := np.abs(rho) > band, ALARM, COLOURS[0]), lw=1.6)
     axes.plot(lags[~out], rho[~out], "o", ms=4, color=COLOURS[0])
     axes.plot(lags[out], rho[out], "D", ms=5, color=ALARM)
     axes.axhline(0, color=QUIET, lw=0.8)

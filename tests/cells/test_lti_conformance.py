@@ -22,16 +22,25 @@ VARIANTS = {
     **{f"s4d {init}": ("s4d", {"init": init}) for init in ("inv", "legs", "quad", "real", "random")},
     "s4d bilinear post": ("s4d", {"discretization": "bilinear", "readout": "post"}),
     "s4d band limit": ("s4d", {"init": "inv", "band_limit": 0.5}),
+    "s5 lecun": ("s5", {"C_init": "lecun_normal"}),
     "s5 post": ("s5", {"readout": "post"}),
     "s5 bilinear": ("s5", {"discretization": "bilinear", "blocks": 2, "C_init": "complex_normal"}),
+    "lag post": ("lag", {"readout": "post"}),
+    "lag jacobi": ("lag", {"basis": "jacobi", "shape": 1.5}),
+    "lag laguerre": ("lag", {"basis": "laguerre", "shape": 0.25}),
+    "lag fourier": ("lag", {"basis": "fourier"}),
+    "lag hyperbolic": ("lag", {"warp": "hyperbolic"}),
+    "lag window": ("lag", {"warp": "window", "order": 4}),
+    "lag by convolution": ("lag", {"order": 16}),  # 64 states, see `Lag.forward`
 }
+LARGE = {"lag by convolution": 32}  # complex states, 4 otherwise
 TIME = 96
 
 
 def make(variant: str, dtype=torch.float64):
     name, options = VARIANTS[variant]
     generator = torch.Generator().manual_seed(3)
-    return CELLS[name].start(3, 4, 3, slowest=20.0, generator=generator, **options).to(dtype)
+    return CELLS[name].start(3, LARGE.get(variant, 4), 3, slowest=20.0, generator=generator, **options).to(dtype)
 
 
 def signals(cell, dtype=torch.float64):
