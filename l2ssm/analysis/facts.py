@@ -161,6 +161,7 @@ def certificate_facts(certificate: Certificate, network: Interconnection | State
         "gamma": float(certificate.gamma),
         "unit": gain_unit(certificate.network),
         "verified": bool(certificate.verified),
+        "verified_in": certificate.verified_in,
         "lower": lower,
         "lower_from": None if certificate.lower is None else str(certificate.lower.description),
         "gap_percent": 100 * (float(certificate.gamma) / lower - 1) if lower else None,

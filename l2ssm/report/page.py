@@ -199,7 +199,7 @@ def _certificate(facts: dict[str, Any], verify: str) -> str:
         return _absent(facts, "certificate")
     rows = [
         ["gain", f"{text(claim['kind'])}, γ ≤ {quantity(upper_bound(claim['gamma']), claim['unit'])}"],
-        ["status", "verified in ball arithmetic" if claim["verified"] else "<b>not verified here</b>"],
+        ["status", f"verified in {text(claim['verified_in'])}" if claim["verified"] else "<b>not verified here</b>"],
         ["certificate sha256", f'<code class="hash">{text(claim["certificate_sha256"])}</code>'],
         ["numbers sha256", f'<code class="hash">{text(claim["numbers_sha256"])}</code>'],
         ["model file sha256", f'<code class="hash">{text(claim["model_file_sha256"] or "not recorded")}</code>'],

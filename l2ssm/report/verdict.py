@@ -48,7 +48,7 @@ def _gain(facts: dict[str, Any]) -> Tile:
     value = f"γ ≤ {quantity(upper_bound(claim['gamma']), claim['unit'])}"
     if not claim["verified"]:
         return Tile("Claimed gain", WARN, value, "<b>not verified here</b>: run the verification below")
-    return Tile("Certified gain", GOOD, value, f"{text(claim['kind'])} gain, verified in ball arithmetic")
+    return Tile("Certified gain", GOOD, value, f"{text(claim['kind'])} gain, verified in {text(claim['verified_in'])}")
 
 
 def _lower(facts: dict[str, Any]) -> Tile:
