@@ -40,6 +40,10 @@ class Source:
     seed: int = 0
     samples: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.benchmark and self.path:
+            raise OptionError("give a file or --benchmark, not both")
+
     def dataset(self, part: str, model: Model | None = None) -> Dataset:
         """The records; `part` ("train" or "test") matters where the source has an official split.
 
