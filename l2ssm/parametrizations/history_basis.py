@@ -14,6 +14,7 @@ from torch import Tensor
 
 from l2ssm.errors import OptionError
 from l2ssm.options import integer
+from l2ssm.systems.memory import GramMemory
 
 LAGUERRE_MAX = 160
 ALPHA_MAX = 1000.0
@@ -182,6 +183,51 @@ class Fourier(Basis):
 
     def _angle(self, x: Tensor) -> Tensor:
         return 2 * math.pi * x[..., None] * self._frequency(x)
+
+
+class Gram(Basis):
+    """Discrete Legendre polynomials of `count` samples, as steps: g_n(x) = p_n(j) for j < count x <= j + 1, w = 1.
+
+    Coefficients of a held signal are those of the least-squares fit to its samples. The functions change with their
+    number, so they belong to the warp "linear".
+
+    Args:
+        n: number of functions; those from `count` on are 0.
+        count: samples.
+    """
+
+    def __init__(self, n: int, count: int = 1) -> None:
+        super().__init__(n)
+        self.count = integer("count", count, 1)
+        self._values = torch.tensor(GramMemory(n).polynomials(count))
+
+    def around(self, delta: float) -> tuple[Gram, Gram]:
+        """The functions before and after the step delta = ln((k + 1) / k) from k to k + 1 samples.
+
+        Raises:
+            OptionError: delta is no such step.
+        """
+        count = -1 / math.expm1(-delta)
+        if abs(count - round(count)) > 1e-6:
+            raise OptionError(f"step {delta!r} is not ln((k + 1) / k) of k samples; the warp 'linear' has these steps")
+        return Gram(self.n, max(round(count) - 1, 1)), Gram(self.n, round(count))
+
+    def evaluate(self, x: Tensor) -> Tensor:
+        """p_n of the sample that covers x."""
+        return self._values.to(x.device)[self._sample(x)]
+
+    def integral(self, x: Tensor) -> Tensor:
+        """Linear between the sums over the first samples, divided by their number."""
+        values, j = self._values.to(x.device), self._sample(x)
+        return (torch.cumsum(values, 0)[j] + (x * self.count - j - 1)[..., None] * values[j]) / self.count
+
+    def nodes(self, count: int) -> tuple[Tensor, Tensor]:
+        """The middle of every sample."""
+        x = (torch.arange(self.count, dtype=torch.float64) + 0.5) / self.count
+        return x, torch.full_like(x, 1 / self.count)
+
+    def _sample(self, x: Tensor) -> Tensor:
+        return torch.clamp((x * self.count).long(), max=self.count - 1)
 
 
 BASES: dict[str, type[Basis]] = {"legendre": Jacobi, "jacobi": Jacobi, "laguerre": Laguerre, "fourier": Fourier}

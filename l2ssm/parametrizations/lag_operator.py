@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from l2ssm.errors import OptionError
-from l2ssm.parametrizations.history_basis import Basis
+from l2ssm.parametrizations.history_basis import Basis, Gram
 from l2ssm.parametrizations.warp import WARPS, Warp
 
 
@@ -39,6 +39,8 @@ class LagOperator:
         kinds = f"{type(basis).__name__} functions and the warp {type(warp).__name__}"
         if warp.end != basis.end:
             raise OptionError(f"{kinds} do not fit: [0, {basis.end:g}] against [0, {warp.end:g}]")
+        if isinstance(basis, Gram) and warp is not WARPS["linear"]:
+            raise OptionError(f"{kinds} do not fit: samples of equal weight are moved by the warp 'linear'")
         if not (warp.sheds_nothing or basis.uniform):
             raise OptionError(f"{kinds} do not fit: a part of the domain needs a uniform weight")
         self.basis, self.warp = basis, warp
@@ -48,11 +50,20 @@ class LagOperator:
     def transition(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """(A (..., n, n), b (..., n)) of steps delta (...), float64; A is lower triangular where the pair is closed."""
         delta = delta.double()
-        x, share = self.warp.kept(self._x.to(delta.device), delta[..., None])
+        if isinstance(self.basis, Gram):
+            steps = [self._product(d, *self.basis.around(float(d))) for d in delta.flatten()]
+            A, b = (torch.stack(v).reshape(*delta.shape, *v[0].shape) for v in zip(*steps, strict=True))
+            return A, b
+        return self._product(delta, self.basis, self.basis)
+
+    def _product(self, delta: Tensor, before: Basis, after: Basis) -> tuple[Tensor, Tensor]:
+        """The inner product, and the integral over what is new."""
+        nodes, omega = (self._x, self._omega) if before is self.basis else before.nodes(0)
+        x, share = self.warp.kept(nodes.to(delta.device), delta[..., None])
         moved, slope = self.warp.move(x, delta[..., None])
-        density = self._omega.to(delta.device) * share * slope * self.basis.weight_ratio(moved, x)
-        A = (density[..., None] * self.basis.evaluate(moved)).mT @ self.basis.evaluate(x)
-        return (torch.tril(A) if self.closed else A), self._between(torch.zeros_like(delta), delta)
+        density = omega.to(delta.device) * share * slope * before.weight_ratio(moved, x)
+        A = (density[..., None] * after.evaluate(moved)).mT @ before.evaluate(x)
+        return (torch.tril(A) if self.closed else A), self._between(after, torch.zeros_like(delta), delta)
 
     def contraction(self, delta: Tensor) -> tuple[Tensor, Tensor]:
         """(rho, omega) with |A c + b u|^2 <= rho |c|^2 + omega u^2 for every c and u: steps delta (...).
@@ -70,15 +81,25 @@ class LagOperator:
         """K (..., length, n): c[k] = sum_l K[l] u[k - l] is the exact projection for equal steps delta (...), K[0] = b.
 
         O(length n), for every warp, whether its recurrence is exact or not.
+
+        Raises:
+            OptionError: a basis that changes with every sample.
         """
+        if isinstance(self.basis, Gram):
+            raise OptionError("Gram functions change with every sample: they have no kernel; use project or recur")
         lag = delta.double()[..., None] * torch.arange(length + 1, device=delta.device)
-        return self._between(lag[..., :-1], lag[..., 1:])
+        return self._between(self.basis, lag[..., :-1], lag[..., 1:])
 
     def project(self, u: Tensor, delta: Tensor) -> Tensor:
         """c (T, n), the exact coefficients after each of the samples u (T,), of steps delta (T,); O(T^2 n)."""
         clock = torch.cat([-delta[:1], torch.zeros_like(delta[:1]), torch.cumsum(delta[1:], 0)]).double()
         lag = clock[:, None] - clock
-        K = self._between(torch.clamp(lag[1:, 1:], min=0.0), torch.clamp(lag[1:, :-1], min=0.0))
+        young, old = torch.clamp(lag[1:, 1:], min=0.0), torch.clamp(lag[1:, :-1], min=0.0)
+        if isinstance(self.basis, Gram):
+            bases = [self.basis.around(float(d))[1] for d in delta.double()]
+            K = torch.stack([self._between(*each) for each in zip(bases, young, old, strict=True)])
+        else:
+            K = self._between(self.basis, young, old)
         return torch.einsum("kjn,j->kn", K, u.double())
 
     def recur(self, u: Tensor, delta: Tensor) -> Tensor:
@@ -94,7 +115,7 @@ class LagOperator:
         """(..., F) the signal `lag` (F,) ago, on the warp's clock, as the state c (..., n) knows it."""
         return c @ self.basis.evaluate(self.warp.place(lag)).mT
 
-    def _between(self, young: Tensor, old: Tensor) -> Tensor:
+    def _between(self, basis: Basis, young: Tensor, old: Tensor) -> Tensor:
         """int g w over the places of the lags between young and old."""
-        integral, place = self.basis.integral, self.warp.place
+        integral, place = basis.integral, self.warp.place
         return self.warp.sign * (integral(place(young)) - integral(place(old)))

@@ -14,7 +14,7 @@ from scipy.linalg import expm
 from scipy.special import eval_jacobi, eval_laguerre
 
 from l2ssm.errors import OptionError
-from l2ssm.parametrizations.history_basis import Fourier, Jacobi, Laguerre, named_basis
+from l2ssm.parametrizations.history_basis import Fourier, Gram, Jacobi, Laguerre, named_basis
 from l2ssm.parametrizations.lag_operator import LagOperator
 from l2ssm.parametrizations.warp import WARPS, power
 from l2ssm.systems.hippo import fout, lagt, legs, legt
@@ -304,6 +304,40 @@ def test_reconstruction():
     assert (recalled - u[1999 - samples]).abs().max() < 0.05
 
 
+def test_gram_is_the_lag_operator_of_the_samples():
+    """Least squares on the samples 0..k by numpy; and the inner product as the sum that it is."""
+    u, n = noise(40), 6
+    operator = LagOperator(Gram(n), "linear")
+    steps = operator.warp.steps(40, 1.0)
+    c = operator.recur(u, steps)
+    torch.testing.assert_close(c, operator.project(u, steps), atol=1e-13, rtol=0)
+    for k in (0, 2, 5, 6, 39):
+        fit = np.polynomial.Legendre.fit(np.arange(k + 1), u[: k + 1], min(n - 1, k), domain=[0, max(k, 1)])
+        lag = torch.log((k + 1) / (torch.arange(k + 1, dtype=torch.float64) + 0.5))  # of the middles of the samples
+        recalled = LagOperator(Gram(n, k + 1), "linear").reconstruct(c[k], lag)
+        np.testing.assert_allclose(recalled, fit(np.arange(k + 1)), rtol=0, atol=1e-12)
+    before, after = Gram(n, 20), Gram(n, 21)
+    x, _ = after.nodes(0)
+    p, q = after.evaluate(x), before.evaluate(before.nodes(0)[0])
+    torch.testing.assert_close(p.mT @ p / 21, torch.eye(n, dtype=torch.float64), atol=1e-14, rtol=0)
+    A, b = operator.transition(steps[19:21])
+    torch.testing.assert_close(A[1], p[:-1].mT @ q / 21, atol=1e-14, rtol=0)
+    torch.testing.assert_close(b[1], p[-1] / 21, atol=1e-13, rtol=0)
+    torch.testing.assert_close(after.integral(double(1.0)), p.sum(0) / 21, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("k", [0, 1, 4, 30])
+def test_gram_contracts(k):
+    """|A c + b u|^2 <= k / (k + 1) |c|^2 + u^2 / (k + 1), and constants are preserved."""
+    operator = LagOperator(Gram(5), "linear")
+    delta = operator.warp.steps(31, 1.0)[k]
+    (A, b), (rho, omega) = operator.transition(delta), operator.contraction(delta)
+    assert [float(rho), float(omega)] == pytest.approx([k / (k + 1), 1 / (k + 1)], abs=1e-14)
+    if k:
+        assert float(torch.linalg.matrix_norm(torch.column_stack([A / rho.sqrt(), b / omega.sqrt()]), 2)) <= 1 + 1e-13
+    torch.testing.assert_close(A[:, 0] + b, torch.eye(5, dtype=torch.float64)[0] + 0 * b, atol=1e-14, rtol=0)
+
+
 # ---- contraction ------------------------------------------------------------------------------------------------
 
 
@@ -436,6 +470,9 @@ def test_legt_generator_against_the_reference():
         (lambda: Laguerre(161), "order is 161, expected at most 160 Laguerre functions"),
         (lambda: Laguerre(4, 0.7), "tilt is 0.7"),
         (lambda: Fourier(0), "order is 0"),
+        (lambda: LagOperator(Gram(4), "exponential"), "samples of equal weight are moved by the warp 'linear'"),
+        (lambda: LagOperator(Gram(4), "linear").transition(double(0.3)), r"step 0.3 is not ln\(\(k \+ 1\) / k\)"),
+        (lambda: LagOperator(Gram(4), "linear").kernel(double(0.3), 5), "no kernel; use project or recur"),
         (lambda: power(0.0), "exponent is 0.0"),
         (lambda: WARPS["linear"].steps(0, 1.0), "count is 0"),
         (lambda: WARPS["window"].steps(5, -1.0), "step is -1.0"),
