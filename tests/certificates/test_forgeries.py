@@ -13,7 +13,7 @@ verify        1 product above gamma allowed, 2 gains of any sign, 3 last gain in
 bounded_real  22 Q2 B not halved, 23 Y'Y forgotten, 24 C*D forgotten in H, 25 E transposed instead of adjoint, 26 C2
               likewise, 27 kernel of Q1 in Q2, 28 Pd without its denominator, 29 sign of P
 rigorous      30 poles on the circle allowed, 31 rounding to nearest, 32 negative norms, 33 non-finite floats embedded
-balls         34 Gershgorin without absolute values, 35 midpoints instead of balls, 36 no conjugation, 40 >= instead of >,
+balls         34 Gershgorin without absolute values, 35 midpoints instead of balls, 36 no conjugation, 40 >= for >,
               41 the sign in 1 - a b, 42 a Fraction by its nearest float, 43 indices of a broadcast
 document      37 SHA-256 of the content not compared, 38 text not compared with what writing gives
 certificate   39 `verified` can be set by the caller
