@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from l2ssm.analysis.residuals import residuals
     from l2ssm.certificates.certificate import Certificate
     from l2ssm.certificates.compose import certify
+    from l2ssm.certificates.small_gain import small_gain
+    from l2ssm.certificates.tube import deviation_tube
     from l2ssm.certificates.verify import verify
     from l2ssm.data import plants, signals
     from l2ssm.data.benchmarks import benchmark
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from l2ssm.identification.fit import fit
     from l2ssm.identification.model import Model, load
     from l2ssm.identification.resample import resample_model
+    from l2ssm.identification.scale_to_gain import scale_to_gain
+    from l2ssm.identification.sweep import sweep_gamma
     from l2ssm.networks.freeze import freeze
     from l2ssm.report.write import write_report
     from l2ssm.systems.discretize import discretize
@@ -49,6 +53,7 @@ _HOME = {
     "benchmark": "l2ssm.data.benchmarks",
     "certify": "l2ssm.certificates.compose",
     "compare": "l2ssm.analysis.compare",
+    "deviation_tube": "l2ssm.certificates.tube",
     "discretize": "l2ssm.systems.discretize",
     "fit": "l2ssm.identification.fit",
     "freeze": "l2ssm.networks.freeze",
@@ -60,7 +65,10 @@ _HOME = {
     "read": "l2ssm.data.read",
     "resample_model": "l2ssm.identification.resample",
     "residuals": "l2ssm.analysis.residuals",
+    "scale_to_gain": "l2ssm.identification.scale_to_gain",
     "signals": "l2ssm.data",
+    "small_gain": "l2ssm.certificates.small_gain",
+    "sweep_gamma": "l2ssm.identification.sweep",
     "verify": "l2ssm.certificates.verify",
     "write_report": "l2ssm.report.write",
 }
@@ -80,6 +88,7 @@ __all__ = [
     "benchmark",
     "certify",
     "compare",
+    "deviation_tube",
     "discretize",
     "fit",
     "freeze",
@@ -91,7 +100,10 @@ __all__ = [
     "read",
     "resample_model",
     "residuals",
+    "scale_to_gain",
     "signals",
+    "small_gain",
+    "sweep_gamma",
     "verify",
     "write_report",
 ]

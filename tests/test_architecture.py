@@ -30,6 +30,7 @@ FREE = {"errors", "files", "options"}
 HEAVY_ONLY_IN = {
     "cvxpy": {"certificates/lmi.py", "cli/doctor.py"},
     "matplotlib": {
+        "analysis/certificate_plots.py",
         "analysis/memory_plot.py",
         "analysis/plots.py",
         "analysis/style.py",

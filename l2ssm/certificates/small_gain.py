@@ -27,8 +27,8 @@ from l2ssm.errors import CertificateError
 DT_TOLERANCE = 1e-6  # relative
 
 MEANINGS = {
-    "incremental": "for all external inputs and all initial states the loop has exactly one solution; for two of them with "
-    "the same initial states the norms are of their differences",
+    "incremental": "for all external inputs and all initial states the loop has exactly one solution; for two of them "
+    "with the same initial states the norms are of their differences",
     "l2": "for every solution of the loop that starts in the zero states; the responses of H1 and H2 to zero input "
     "are taken out of y1, y2 and added to w2, w1; that there is a solution is not part of it",
 }

@@ -29,6 +29,7 @@ from l2ssm.cli.options import (
     remove_stale,
 )
 from l2ssm.cli.source import Source
+from l2ssm.cli.sweep import sweep_gamma
 from l2ssm.cli.usage import MALFORMED, REFUTED, Commands
 from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError, OptionError
 
@@ -141,6 +142,9 @@ def fit(
     say(f"wrote {output / MODEL}")
 
 
+app.command(name="sweep-gamma")(one_line_errors(sweep_gamma))
+
+
 @app.command(name="eval")
 @one_line_errors
 def evaluate(
@@ -159,10 +163,8 @@ def evaluate(
     """
     from l2ssm.cli.evaluate import run
 
-    run(
-        model_file,
-        Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark),
-    )
+    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+    run(model_file, source)
 
 
 @app.command()

@@ -21,9 +21,11 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
+INTERRUPTED = "interrupted at step"  # the reason after Ctrl-C
 UNDECAYED = {
     "nu",
     "theta",
+    "poles_ri",
     "log_decay",
     "frequency",
     "log_step",
@@ -178,7 +180,7 @@ def minimize(
                 outcome.reason = f"no improvement in {patience} validations"
                 break
     except KeyboardInterrupt:
-        outcome.reason = f"interrupted at step {step}"
+        outcome.reason = f"{INTERRUPTED} {step}"
     _restore(trainee, optimizer, best)
     if not math.isfinite(outcome.best_mse):
         raise FitError(

@@ -1,0 +1,148 @@
+"""`l2ssm sweep-gamma`: fits over a range of prescribed gains; every row is on disk as soon as it is there."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from l2ssm.cli.messages import say, training_progress
+from l2ssm.cli.options import (
+    CERTIFICATE,
+    MODEL,
+    BenchmarkName,
+    DataFile,
+    Inputs,
+    Outputs,
+    SampleTime,
+    ScaffoldName,
+    StaticName,
+    TimeAxis,
+    TimeColumn,
+    remove_stale,
+)
+from l2ssm.cli.source import Source
+from l2ssm.files import write_atomically
+
+if TYPE_CHECKING:
+    from l2ssm.identification.sweep import GainSweep
+
+JSON, CSV, PICTURE = "sweep.json", "sweep.csv", "sweep.png"
+SCHEMA = "l2ssm-sweep-1"
+
+
+def sweep_gamma(
+    file: DataFile = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    time: TimeColumn = None,
+    dt: SampleTime = None,
+    time_axis: TimeAxis = 0,
+    benchmark: BenchmarkName = None,
+    output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("sweep"),
+    gamma: Annotated[
+        list[float] | None, typer.Option(help="gain to prescribe, once per gain; default: around a linear model's")
+    ] = None,
+    points: Annotated[int, typer.Option(help="gains of the default grid")] = 7,
+    tolerance: Annotated[float, typer.Option(help="of the validation error, relative to the smallest one")] = 0.05,
+    unprescribed: Annotated[bool, typer.Option(help="whether to fit without a prescribed gain too")] = True,
+    cell: Annotated[str | None, typer.Option(help="of all fits; default: bounded, and lru without a gain")] = None,
+    scaffold: ScaffoldName = None,
+    static: StaticName = None,
+    layers: Annotated[int, typer.Option(help="blocks")] = 3,
+    d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
+    n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
+    initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
+    n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
+    steps: Annotated[int, typer.Option(help="optimiser steps of a fit, at most")] = 1000,
+    minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
+    seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
+) -> None:
+    """The smallest gain that keeps the fit: a certified fit for each prescribed gain, a table and a picture.
+
+    Writes sweep.json, sweep.csv, sweep.png, and of the smallest gain that keeps the fit model.l2ssm and cert.json.
+    Ctrl-C keeps the fits that are done.
+    """
+    from l2ssm.identification.sweep import sweep_gamma as run
+
+    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+    train = source.dataset("train")
+    if benchmark and n_init is None and initial != "zero":
+        n_init = source.official().n_init
+    say(str(train))
+    output.mkdir(parents=True, exist_ok=True)
+
+    def on_row(sweep: GainSweep) -> None:
+        write(sweep, output)
+        say(f"\n{sweep}\n")
+
+    sweep = run(
+        train,
+        gamma or None,
+        tolerance=tolerance,
+        points=points,
+        unprescribed=unprescribed,
+        on_row=on_row,
+        cell=cell,
+        scaffold=scaffold,
+        static=static,
+        layers=layers,
+        d_model=d_model,
+        n_x=n_x,
+        initial=initial,
+        n_init=n_init,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        progress=training_progress,
+    )
+    if not sweep.complete:
+        say(f"interrupted: {len(sweep.rows)} fit(s) done")
+    if sweep.rows:
+        write(sweep, output)
+        _keep(sweep, source, output)
+
+
+def _keep(sweep: GainSweep, source: Source, output: Path) -> None:
+    """Write model and certificate of the chosen row."""
+    chosen = sweep.chosen
+    if chosen is None or chosen.model is None or chosen.certificate is None:
+        say("no fit with a proved gain: no model written")
+        return
+    chosen.model.save(output / MODEL)
+    remove_stale(output)
+    chosen.certificate.save(output / CERTIFICATE)
+    source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
+    say(f"{chosen.certificate}\nwrote {', '.join((JSON, CSV, PICTURE, MODEL, CERTIFICATE))} to {output}")
+
+
+def write(sweep: GainSweep, folder: Path) -> None:
+    """The three files of a sweep with at least one row, each written whole or not touched."""
+    from l2ssm.analysis.certificate_plots import sweep_figure
+
+    rows = [_plain(row) | {"chosen": row is sweep.chosen} for row in sweep.rows]
+    about = {name: getattr(sweep, name) for name in ("unit", "tolerance", "linear", "complete")}
+    text = json.dumps({"schema": SCHEMA, **about, "rows": rows}, indent=1, allow_nan=False)
+    write_atomically(folder / JSON, (text + "\n").encode())
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row | {"rmse": " ".join(map(repr, row["rmse"]))} for row in rows)
+    write_atomically(folder / CSV, table.getvalue().encode())
+    picture = io.BytesIO()
+    sweep_figure(sweep).savefig(picture, dpi=150, format="png")
+    write_atomically(folder / PICTURE, picture.getvalue())
+
+
+def _plain(row: Any) -> dict[str, Any]:
+    """The numbers and words of a row; None for an infinite error."""
+    values = {f.name: getattr(row, f.name) for f in dataclasses.fields(row) if f.name not in ("model", "certificate")}
+    return values | {"error": row.error if math.isfinite(row.error) else None, "seconds": round(row.seconds, 1)}

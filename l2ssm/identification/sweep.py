@@ -1,0 +1,186 @@
+"""The smallest gamma that keeps the fit: one fit a prescribed gain, each with its certificate and validation error."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from l2ssm.certificates.certificate import Certificate
+from l2ssm.certificates.compose import certify
+from l2ssm.data.dataset import Dataset
+from l2ssm.data.record import Record
+from l2ssm.errors import CertificateError, FitError, OptionError
+from l2ssm.identification.fit import fit
+from l2ssm.identification.linear_gain import linear_gain
+from l2ssm.identification.minimize import INTERRUPTED
+from l2ssm.identification.model import Model
+from l2ssm.options import integer, positive
+
+SPAN = 4.0  # the default grid reaches from 1 / SPAN to SPAN times the gain of the linear model
+POINTS = 7
+
+
+@dataclass(frozen=True, eq=False)
+class SweepRow:
+    """One fit.
+
+    Attributes:
+        prescribed: gamma of the fit, None for the one without.
+        proved: gamma of its certificate, None where nothing was proved.
+        found: the worst input found, a lower bound of the gain.
+        rmse: validation RMSE of each output, in its unit; empty where the fit failed.
+        error: root mean square over the outputs of RMSE / standard deviation of the training data; infinite if failed.
+        seconds: of the fit and the proof.
+        failure: what failed, "" if nothing did.
+        model, certificate: the results, where there are.
+    """
+
+    prescribed: float | None
+    proved: float | None
+    found: float | None
+    rmse: tuple[float, ...]
+    error: float
+    seconds: float
+    failure: str = ""
+    model: Model | None = None
+    certificate: Certificate | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GainSweep:
+    """Accuracy against gain.
+
+    Attributes:
+        rows: the fit without a prescribed gain first, if there is one, then the prescribed gains, smallest first.
+        tolerance: relative, of the validation error.
+        unit: of a gain, "" where channels differ.
+        linear: the gain of the best linear model, None where the grid was given.
+        complete: whether every fit of the grid is a row.
+    """
+
+    rows: tuple[SweepRow, ...]
+    tolerance: float
+    unit: str
+    linear: float | None
+    complete: bool = False
+
+    @property
+    def limit(self) -> float:
+        """(1 + tolerance) times the smallest validation error of all rows, that without a prescribed gain included."""
+        return (1 + self.tolerance) * min((row.error for row in self.rows), default=math.inf)
+
+    @property
+    def chosen(self) -> SweepRow | None:
+        """The row of smallest proved gain whose error is within the limit; None where none of these is proved."""
+        good = [row for row in self.rows if row.proved is not None and row.error <= self.limit < math.inf]
+        return min(good, key=lambda row: row.proved or math.inf, default=None)
+
+    def __str__(self) -> str:
+        unit = f" ({self.unit})" if self.unit else ""
+        lines = [[f"prescribed{unit}", "proved", "worst found", "validation RMSE", "error", "seconds", ""]]
+        for row in self.rows:
+            gains = ["none" if row.prescribed is None else f"{row.prescribed:.4g}"]
+            gains += ["-" if gain is None else f"{gain:.4g}" for gain in (row.proved, row.found)]
+            rmse = ", ".join(f"{value:.4g}" for value in row.rmse) or "-"
+            note = row.failure or ("<- smallest gain that keeps the fit" if row is self.chosen else "")
+            lines.append([*gains, rmse, f"{row.error:.4f}", f"{row.seconds:.0f}", note])
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        table = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        kept = f"keeps the fit: error <= {self.limit:.4f}, {100 * self.tolerance:g} % above the smallest one"
+        return "\n".join([*table, kept])
+
+
+def sweep_gamma(
+    train: Dataset | Record,
+    gammas: Iterable[float] | None = None,
+    *,
+    valid: Dataset | Record | None = None,
+    tolerance: float = 0.05,
+    points: int = POINTS,
+    unprescribed: bool = True,
+    time_limit: float = 30.0,
+    on_row: Callable[[GainSweep], None] | None = None,
+    **options: Any,
+) -> GainSweep:
+    """A fit without a prescribed gain and one for each gamma, all certified; Ctrl-C ends it and keeps what is done.
+
+    The validation error of a single training run varies by several per cent with the seed: a tolerance below that
+    chooses by luck.
+
+    Args:
+        train, valid: as for `fit`.
+        gammas: prescribed gains, in physical units; by default `points` of them, in geometric progression from a
+            quarter of to four times the peak gain of the best linear model.
+        tolerance: of the validation error, relative to the smallest one.
+        points: of the default grid.
+        unprescribed: whether to fit without a prescribed gain too.
+        time_limit: seconds of a proof, see `certify`.
+        on_row: called after each fit with the sweep so far.
+        options: of every `fit`. A `cell` or `scaffold` is that of all; by default the fit without a prescribed gain
+            has those `fit` gives it.
+
+    Raises:
+        OptionError: no or ill gains, a gamma among the options, or what `fit` finds wrong.
+        DataError: see `fit` and `linear_gain`.
+    """
+    tolerance, time_limit = positive("tolerance", tolerance), positive("time_limit", time_limit)
+    if "gamma" in options:
+        raise OptionError("gamma is what the sweep prescribes: give gammas instead")
+    train = Dataset([train]) if isinstance(train, Record) else train
+    sweep = GainSweep((), tolerance, "", None)
+    try:
+        if gammas is None:
+            linear = linear_gain(train)
+            sweep = replace(sweep, linear=linear)
+            gammas = linear * np.geomspace(1 / SPAN, SPAN, integer("points", points, 2))
+        grid: list[float | None] = [*sorted(positive("gammas", float(gamma), "gain") for gamma in gammas)]
+        if not grid:
+            raise OptionError("gammas is empty: expected at least one gain")
+        scale = train.statistics().y_std
+        for gamma in [None, *grid] if unprescribed else grid:
+            row = _row(train, valid, gamma, scale, time_limit, options)
+            if row is None:
+                return sweep
+            unit = sweep.unit if row.model is None else row.model.gain_unit
+            sweep = replace(sweep, rows=(*sweep.rows, row), unit=unit)
+            if on_row is not None:
+                on_row(sweep)
+    except KeyboardInterrupt:  # outside training, which ends by itself
+        return sweep
+    return replace(sweep, complete=True)
+
+
+def _row(
+    train: Dataset,
+    valid: Dataset | Record | None,
+    gamma: float | None,
+    scale: np.ndarray,
+    time_limit: float,
+    options: dict[str, Any],
+) -> SweepRow | None:
+    """A fit and its certificate; None where the fit was interrupted."""
+    began = time.monotonic()
+    try:
+        model = fit(train, valid, gamma=gamma, **options)
+    except (FitError, CertificateError) as error:
+        if INTERRUPTED in str(error):
+            return None
+        return SweepRow(gamma, None, None, (), math.inf, time.monotonic() - began, str(error))
+    if str(model.info["stopped"]).startswith(INTERRUPTED):
+        return None
+    rmse = tuple(float(value) for value in model.info["valid_rmse"])
+    error_now = float(np.sqrt(np.mean((np.array(rmse) / scale) ** 2)))
+    certificate, failure = None, ""
+    try:
+        certificate = certify(model, time_limit=time_limit)
+    except CertificateError as error:
+        failure = str(error)
+    proved = None if certificate is None else certificate.gamma
+    found = certificate.lower.gain if certificate is not None and certificate.lower is not None else None
+    seconds = time.monotonic() - began
+    return SweepRow(gamma, proved, found, rmse, error_now, seconds, failure, model, certificate)
