@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 JOINT, JOINT_AT_REST = "joint", "joint at rest"
 """Methods of a claim that is proved by one matrix inequality, see `joint`."""
+AT_REST = "at rest"
+"""End of the name of every method that bounds a gain from rest only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Claim:
     Attributes:
         method: which theorem is used: `JOINT` or `JOINT_AT_REST`, or with the type of a layer a key of
             `verify.CHECKERS`.
-        gain: an upper bound of the incremental gain; by `JOINT_AT_REST` of the gain from rest.
+        gain: an upper bound of the incremental gain; by a method "... at rest" of the gain from rest.
         witness: named float64 arrays, with one or two axes.
         inner: the claims of the layers inside.
         layers: how many consecutive layers it is about.

@@ -25,7 +25,7 @@ from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.options import positive
 from l2ssm.systems.hinf import HinfBracket
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Dynamic, Residual
+from l2ssm.systems.layers import Dynamic, Residual, Selective
 from l2ssm.systems.stability import is_schur, poles
 
 BALL_LIMIT = 512
@@ -77,12 +77,18 @@ def certify(
     _check_options(kind, method, gamma, eps, time_limit)
     network = chain_of(system)
     names = {id(layer): name for name, layer in network.dynamic_layers().items()}
-    search = Search(method, eps, names)
+    selective = any(isinstance(layer, Selective) for layer in network.dynamic_layers().values())
+    search = Search(method, eps, names, rest=kind == "l2")
     _refuse_unstable(network, names)
-    rest = kind == "l2" and method in ("auto", "block", "network") and uses_rest(network.layers)
-    tried = [] if method == "network" else [_product_tier(network, search, gamma, fallible=method == "block" or rest)]
+    joint = not selective and method in ("auto", "block", "network")
+    rest = kind == "l2" and (selective or (joint and uses_rest(network.layers)))
+    if selective and method in ("block", "network"):
+        raise OptionError(f"method {method!r} does not know selective layers; use 'product'")
+    fallible = method == "block" or (rest and joint)
+    tried = [] if method == "network" else [_product_tier(network, search, gamma, fallible)]
     found = _evidence(network, kind, rest, search.brackets) if lower else None
-    tried += _joint_tiers(network, method, rest, tried, gamma, found, Clock(time_limit))
+    if joint:
+        tried += _joint_tiers(network, method, rest, tried, gamma, found, Clock(time_limit))
     gain, claims = _best(tried[-1:] if method in ("block", "network") else tried)
     smallest = finite(gain, "the product of all gains")
     if gamma is not None and not gain <= exact(gamma):

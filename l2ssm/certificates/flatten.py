@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from l2ssm.certificates.constraints import SECTORS, Constraint, Diamond, Slope
 from l2ssm.errors import NotCertifiableError
 from l2ssm.systems.activations import ACTIVATIONS
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual, RMSNorm, Selective
 from l2ssm.systems.state_space import StateSpace
 
 Array = NDArray[np.float64]
@@ -117,6 +117,16 @@ WALKS: dict[type[Layer], Callable[[Any, Signal, Algebra], Signal]] = {
     Contractive: _contractive,
     Gated: _gated,
 }
+
+
+def rests(layers: Sequence[Layer]) -> bool:
+    """Whether zero input and the zero state give zero output, layer by layer."""
+    return all(
+        rests(layer.layers)
+        if isinstance(layer, Residual)
+        else isinstance(layer, (Selective, RMSNorm)) or (type(layer) in WALKS and constraints_of([layer], True)[1])
+        for layer in layers
+    )
 
 
 @dataclass(eq=False)

@@ -11,18 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from l2ssm.certificates import cauchy, lmi, multiplier, riccati
-from l2ssm.certificates.certificate import Claim
+from l2ssm.certificates import cauchy, lmi, multiplier, riccati, supply_search
+from l2ssm.certificates.certificate import AT_REST, Claim
 from l2ssm.certificates.midrad import FLOAT
 from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.scaling import original_size, unit_size
 from l2ssm.certificates.smallest import smallest_float, smallest_gain, spectral_norm
 from l2ssm.certificates.static_gain import gated_matrix
-from l2ssm.certificates.verify import check_multiplier
+from l2ssm.certificates.verify import check_multiplier, check_supply
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.hinf import HinfBracket, hinf
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
+from l2ssm.systems.layers import (
+    Affine,
+    Attention,
+    Contractive,
+    Dynamic,
+    Gated,
+    Layer,
+    Perceptron,
+    Product,
+    Residual,
+    RMSNorm,
+    Selective,
+)
 from l2ssm.systems.state_space import StateSpace
 
 WITNESSES = ("cauchy", "riccati", "lmi")
@@ -37,12 +49,14 @@ class Search:
         method: for linear layers one of `WITNESSES`, anything else for the one that fits.
         eps: relative slack above the H-infinity norm; None: 1e-6, of more than 256 modes 1e-3.
         names: what errors call each linear layer.
+        rest: whether gains from rest are enough.
         brackets: the norm of each linear layer that was searched, its lower end at least.
     """
 
     method: str
     eps: float | None
     names: dict[int, str]
+    rest: bool = False
     brackets: dict[int, HinfBracket] = field(default_factory=dict)
 
     def name(self, layer: Layer, path: str) -> str:
@@ -138,7 +152,48 @@ def _gated(layer: Gated, search: Search, path: str) -> Claim:
 def _residual(layer: Residual, search: Search, path: str) -> Claim:
     """1 + the product of the gains inside."""
     claims, product = search_chain(layer.layers, search, path)
-    return Claim("sum", finite(1 + product, search.name(layer, path)), {}, claims)
+    method = "sum at rest" if any(claim.method.endswith(AT_REST) for claim in claims) else "sum"
+    return Claim(method, finite(1 + product, search.name(layer, path)), {}, claims)
+
+
+def _rms_norm(layer: RMSNorm, search: Search, path: str) -> Claim:
+    """max |scale| / sqrt(eps)."""
+    gain = float(np.max(np.abs(layer.scale)) / np.sqrt(layer.eps[0]))
+    return Claim("slope", max(gain * (1 + 1e-15), float(np.finfo(float).tiny)))
+
+
+def _selective(layer: Selective, search: Search, path: str) -> Claim:
+    """By a storage function that holds whatever the input chooses."""
+    name = search.name(layer, path)
+    if not search.rest:
+        raise NotCertifiableError(
+            f"{name}: the input chooses the coefficients of a Selective layer, so no gain between two inputs; "
+            "kind='l2' bounds the gain from rest, where nothing before it has a bias"
+        )
+    p, estimate = supply_search.search(layer, name)
+    for slack in (1e-9, 1e-8, 1e-7, 1e-6, 1e-4):
+        claim = Claim("supply at rest", estimate * (1 + slack), {"p": p})
+        with contextlib.suppress(CertificateError), FLOAT.session():
+            check_supply(layer, claim, path, FLOAT)
+            return claim
+    raise CertificateError(f"a storage function for the gain {estimate:.6g} was found, but not proved")
+
+
+def _product(layer: Product, search: Search, path: str) -> Claim:
+    """None: quadratic in the input where neither branch is bounded."""
+    raise NotCertifiableError(
+        f"{search.name(layer, path)}: the product of two unbounded branches grows with the square of its input: "
+        "no finite gain of any kind; use the scaffold 'residual' or 'series' with a static layer of gain 1 ('gated' "
+        "is the bounded gate tanh * g) and the cell 'bounded_selective', or 'rglru' with gate_min > 0"
+    )
+
+
+def _attention(layer: Attention, search: Search, path: str) -> Claim:
+    """None: the slope of the weights grows with the queries and keys."""
+    raise NotCertifiableError(
+        f"{search.name(layer, path)}: the weights of attention change the faster the larger the input is, so no gain "
+        "between two inputs; use a recurrent cell of known gain"
+    )
 
 
 CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
@@ -148,6 +203,10 @@ CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
     Perceptron: _perceptron,
     Gated: _gated,
     Residual: _residual,
+    RMSNorm: _rms_norm,
+    Selective: _selective,
+    Product: _product,
+    Attention: _attention,
 }
 
 

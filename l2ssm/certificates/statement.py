@@ -40,7 +40,7 @@ def gain_unit(certificate: Certificate) -> str:
 
 def sense(certificate: Certificate) -> str:
     """The key of `STATEMENTS` and `MEANINGS`: the kind, or "rest" where the proof is about that only."""
-    at_rest = any(claim.method == "joint at rest" for claim in certificate.claims)
+    at_rest = any(claim.method.endswith("at rest") for claim in certificate.claims)
     return "rest" if at_rest else certificate.kind
 
 

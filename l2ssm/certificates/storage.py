@@ -13,7 +13,7 @@ from l2ssm.certificates.balls import BALL, Ball
 from l2ssm.certificates.bounded_real import cauchy_storage
 from l2ssm.certificates.certificate import JOINT, JOINT_AT_REST, Certificate, Claim
 from l2ssm.errors import CertificateError, OptionError
-from l2ssm.systems.layers import Dynamic, Layer, Residual
+from l2ssm.systems.layers import Dynamic, Layer, Residual, Selective
 from l2ssm.systems.simulation import initial_state
 from l2ssm.systems.state_space import StateSpace
 
@@ -74,6 +74,9 @@ def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state
         x0, state = state[:n_x], state[n_x:]
         if claim.method in (JOINT, JOINT_AT_REST):
             norm = ((flint.arb(claim.gain) * norm) ** 2 + _quadratic(claim.witness["P"], x0)).sqrt()
+        elif isinstance(layer, Selective):
+            p = claim.witness["p"][layer.core.memories().states, 0]
+            norm = ((flint.arb(claim.gain) * norm) ** 2 + _quadratic(np.diag(p), x0[: p.size])).sqrt()
         elif isinstance(layer, Dynamic):
             value = storage_value(layer.G, claim, x0) if np.any(x0) else flint.arb(0)
             norm = ((flint.arb(claim.gain) * norm) ** 2 + value).sqrt()

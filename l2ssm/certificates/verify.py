@@ -17,16 +17,27 @@ from numpy.typing import NDArray
 
 from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
-from l2ssm.certificates.certificate import JOINT, JOINT_AT_REST, Certificate, Claim, chain_of, model_digest
-from l2ssm.certificates.flatten import constraints_of
+from l2ssm.certificates.certificate import AT_REST, JOINT, JOINT_AT_REST, Certificate, Claim, chain_of, model_digest
+from l2ssm.certificates.flatten import constraints_of, rests
 from l2ssm.certificates.joint import assert_joint
 from l2ssm.certificates.midrad import FLOAT
 from l2ssm.certificates.rational import EXACT
 from l2ssm.certificates.rigorous import Arithmetic, assert_schur, exact
 from l2ssm.certificates.static_gain import gated_matrix, multiplier_matrix
+from l2ssm.certificates.supply import SUPPLIES, supply_matrix
 from l2ssm.errors import CertificateError, MalformedCertificateError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual
+from l2ssm.systems.layers import (
+    Affine,
+    Contractive,
+    Dynamic,
+    Gated,
+    Layer,
+    Perceptron,
+    Residual,
+    RMSNorm,
+    Selective,
+)
 
 ARITHMETICS: dict[str, Arithmetic] = {"ball": BALL, "float": FLOAT, "exact": EXACT}
 
@@ -91,7 +102,7 @@ def check_chain(
         run, where = layers[first : first + claim.layers], f"{name}.{first}"
         if not claim.gain > 0:
             raise CertificateError(f"{where}: the gain is {claim.gain}, expected a number > 0")
-        if claim.method == JOINT_AT_REST and not (rest and constraints_of(layers[:first], True)[1]):
+        if claim.method.endswith(AT_REST) and not (rest and rests(layers[:first])):
             raise CertificateError(f"{where}: {claim.method!r} needs kind 'l2' and layers before it that are at rest")
         if claim.method in (JOINT, JOINT_AT_REST):
             check_joint(run, claim, where, arithmetic)
@@ -197,6 +208,32 @@ def check_residual(layer: Residual, claim: Claim, name: str, arithmetic: Arithme
         raise CertificateError(f"{name}: 1 + the gain of the chain inside exceeds {claim.gain}")
 
 
+def check_residual_at_rest(layer: Residual, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
+    """As `check_residual`, with gains from rest inside."""
+    _witness(claim, name, inner=True)
+    if not 1 + check_chain(layer.layers, claim.inner, name, arithmetic, True) <= exact(claim.gain):
+        raise CertificateError(f"{name}: 1 + the gain of the chain inside exceeds {claim.gain}")
+
+
+def check_rms_norm(layer: RMSNorm, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
+    """scale^2 <= gain^2 eps for every channel, in exact rationals."""
+    _witness(claim, name)
+    if not all(exact(s) ** 2 <= exact(claim.gain) ** 2 * exact(float(layer.eps[0])) for s in layer.scale.tolist()):
+        raise CertificateError(f"{name}: the gain of the RMSNorm exceeds {claim.gain}")
+
+
+def check_supply(layer: Selective, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
+    """p > 0 and M > 0 for the M of `supply.supply_matrix`, the core being one that makes no energy."""
+    (p,) = _witness(claim, name, "p")
+    if type(layer.core) not in SUPPLIES:
+        raise CertificateError(f"{name}: nothing bounds the energy of a {type(layer.core).__name__}")
+    _expect(name, p=(p, (layer.core.n_memories, 1)))
+    if not np.all(p > 0):
+        raise CertificateError(f"{name}: the weights of the storage function are not positive")
+    M = supply_matrix(layer, p, exact(claim.gain) ** 2, arithmetic.embed)
+    arithmetic.assert_positive_definite(M, f"M(p, gain) of {name}")
+
+
 CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str, Arithmetic], None]] = {
     (Affine, "norm"): check_affine,
     (Dynamic, "cauchy"): check_cauchy,
@@ -206,6 +243,9 @@ CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str, Arithmetic], 
     (Perceptron, "multiplier"): check_multiplier,
     (Gated, "diamond"): check_gated,
     (Residual, "sum"): check_residual,
+    (Residual, "sum at rest"): check_residual_at_rest,
+    (RMSNorm, "slope"): check_rms_norm,
+    (Selective, "supply at rest"): check_supply,
 }
 PROOFS: dict[str, Callable[[Certificate, Arithmetic], None]] = {"product": check_product}
 

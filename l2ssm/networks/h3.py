@@ -92,7 +92,7 @@ class H3(nn.Module):
         if d > 1:
             assert isinstance(cell, Dynamic)
             G, copies = cell.G, np.eye(d * d)
-            A, B, C, D = (np.kron(copies, M) for M in (G.A, G.B, G.C, G.D))
+            A, B, C, D = (np.asarray(np.kron(copies, M), dtype=np.float64) for M in (G.A, G.B, G.C, G.D))
             cell = Dynamic(StateSpace(A, B, C, D, dt))
         stored = Product((affine(self.W_k), *self.conv.frozen(dt), selected(of_d)), (affine(self.W_v), selected(of_e)))
         read = Product((affine(self.W_q), selected(of_d)), (stored, cell))

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from l2ssm.errors import RealizationError
-from l2ssm.systems.core import Core, softplus
+from l2ssm.systems.core import Core, Memories, softplus
 from l2ssm.systems.layer import Array, Linear
 from l2ssm.systems.recurrence import recur, recur_adjoint
 
@@ -45,11 +44,12 @@ class GatedCore(Core):
         if not (np.all(self.rate >= 0) and np.all(self.gate_min >= 0) and np.all(self.gate_min < 1)):
             raise RealizationError(f"a GatedCore needs rates >= 0 and 0 <= gate_min < 1, got gate_min {self.gate_min}")
         n = self.rate.size
-        self._sized(2 * n, n, n, n)
+        self._sized(2 * n, n, n, n, n)
 
-    def memories(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """See `Core.memories`."""
-        return np.arange(self.n_drive), np.arange(self.n_drive)
+    def memories(self) -> Memories:
+        """See `Core.memories`: one a channel."""
+        channels = np.arange(self.n_drive)
+        return Memories(channels, channels, channels)
 
     def _trajectory(self, z: Array, x0: Array) -> tuple[Any, ...]:
         n = self.n_drive
@@ -110,12 +110,12 @@ class LosslessCore(Core):
         if not np.all(self.rate >= 0):
             raise RealizationError("a LosslessCore needs rates >= 0")
         n = self.rate.size
-        self._sized(n, 2 * n, 2 * n, 2 * n)
+        self._sized(n, 2 * n, 2 * n, 2 * n, n)
 
-    def memories(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """See `Core.memories`."""
-        pairs = np.tile(np.arange(self.rate.size), 2)
-        return pairs, pairs
+    def memories(self) -> Memories:
+        """See `Core.memories`: one a mode."""
+        modes = np.arange(self.rate.size)
+        return Memories(np.tile(modes, 2), np.tile(modes, 2), np.repeat(modes, 2))
 
     def _trajectory(self, z: Array, x0: Array) -> tuple[Any, ...]:
         n = self.rate.size

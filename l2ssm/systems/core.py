@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +18,27 @@ def softplus(z: Array) -> Array:
     return np.asarray(np.logaddexp(0.0, z))
 
 
+class Memories(NamedTuple):
+    """The memory of each drive, output and state, by number; an unused last state is left out."""
+
+    drives: NDArray[np.int64]
+    outputs: NDArray[np.int64]
+    states: NDArray[np.int64]
+
+
 class Core(Layer):
     """A steered recurrence; its input is [steering (n_steer), drive (n_drive)], it is made of `fields` and `words`.
 
     Attributes:
         n_steer, n_drive: widths.
+        n_memories: see `memories`.
         fields: names of its arrays with their axes.
         words: names of its other attributes, text.
     """
 
     n_steer: int
     n_drive: int
+    n_memories: int
     fields: ClassVar[dict[str, int]]
     words: ClassVar[tuple[str, ...]] = ()
 
@@ -43,7 +53,8 @@ class Core(Layer):
         numbers = {name: arrays[spec[name]] for name in cls.fields}
         return cls(**numbers, **{name: spec[name] for name in cls.words})
 
-    def _sized(self, n_steer: int, n_drive: int, n_out: int, n_x: int) -> None:
+    def _sized(self, n_steer: int, n_drive: int, n_out: int, n_x: int, n_memories: int) -> None:
+        object.__setattr__(self, "n_memories", n_memories)
         sizes = {"n_steer": n_steer, "n_drive": n_drive, "n_in": n_steer + n_drive, "n_out": n_out}
         for name, size in (sizes | {"n_x": n_x + n_x % 2}).items():
             object.__setattr__(self, name, size)
@@ -55,5 +66,5 @@ class Core(Layer):
             raise RealizationError(f"the arrays of {type(self).__name__} have shapes {sorted(shapes)}, expected one")
 
     @abstractmethod
-    def memories(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The memory that each drive feeds, and the one that each output reads."""
+    def memories(self) -> Memories:
+        """Which memory each drive feeds, each output reads and each state belongs to."""

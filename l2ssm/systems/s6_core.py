@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from l2ssm.errors import RealizationError
-from l2ssm.systems.core import Core, softplus
+from l2ssm.systems.core import Core, Memories, softplus
 from l2ssm.systems.layer import Array, Linear
 from l2ssm.systems.recurrence import recur, recur_adjoint
 
@@ -43,11 +42,13 @@ class S6Core(Core):
             raise RealizationError("an S6Core by zero-order hold needs A with negative real parts")
         d, n = self.A_real.shape
         parts = 1 if self.field == "real" else 2
-        self._sized(d + 2 * n * parts, d, d, d * n * parts)
+        self._sized(d + 2 * n * parts, d, d, d * n * parts, d)
 
-    def memories(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """See `Core.memories`."""
-        return np.arange(self.n_drive), np.arange(self.n_drive)
+    def memories(self) -> Memories:
+        """See `Core.memories`: one a channel."""
+        channels = np.arange(self.n_drive)
+        parts = 1 if self.field == "real" else 2
+        return Memories(channels, channels, np.repeat(channels, self.A_real.shape[1] * parts))
 
     def _vector(self, v: Array) -> Any:
         return v if self.field == "real" else v[:, : v.shape[1] // 2] + 1j * v[:, v.shape[1] // 2 :]

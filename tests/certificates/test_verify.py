@@ -22,7 +22,7 @@ from l2ssm.systems.state_space import StateSpace
 
 FOLDER = Path(package.__file__).parent
 CORE = ("rigorous", "certificate", "document", "verify")
-THEOREMS = ("bounded_real", "static_gain", "constraints", "flatten", "joint")
+THEOREMS = ("bounded_real", "static_gain", "constraints", "flatten", "joint", "supply")
 TRUSTED = CORE + THEOREMS
 ARITHMETICS = ("balls", "midrad", "rational")
 

@@ -1,0 +1,222 @@
+"""Selective layers: their certificate against worst inputs and worst coefficients, forgeries and refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from l2ssm.cells import RGLRU, S6, BoundedSelective
+from l2ssm.certificates.compose import certify
+from l2ssm.certificates.falsify import worst_input
+from l2ssm.certificates.supply_search import search
+from l2ssm.certificates.verify import verify
+from l2ssm.errors import CertificateError, NotCertifiableError
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layer import Layer
+from l2ssm.systems.layers import Affine, Attention, Contractive, Perceptron, Product, Residual, RMSNorm
+from l2ssm.systems.selective import Selective
+from l2ssm.systems.state_space import StateSpace
+
+SIZES = [(1, 3, 1), (2, 4, 3), (3, 5, 2), (4, 2, 1)]
+
+
+def chain(*layers: Layer) -> Interconnection:
+    ends = ("u", layers[0].n_in), ("y", layers[-1].n_out)
+    names = [tuple(f"{c}{i}" for i in range(n)) for c, n in ends]
+    return Interconnection(layers, 1.0, *names, *[("",) * len(n) for n in names])
+
+
+def random_cell(seed: int, size: float = 1.0) -> BoundedSelective:
+    generator = torch.Generator().manual_seed(seed)
+    n_u, n_x, n_y = SIZES[seed % len(SIZES)]
+    options = {"slowest": 20.0, "gamma": 2.0, "selectivity": 1.0, "generator": generator}
+    cell = BoundedSelective.start(n_u, n_x, n_y, **options).double()
+    with torch.no_grad():
+        for p in cell.parameters():
+            p.add_(size * torch.randn(p.shape, generator=generator))
+    return cell
+
+
+def worst_coefficients(layer: Selective, T: int, seed: int, steps: int = 25) -> float:
+    """The largest gain found over the drive AND the steering, each free at every sample: power iteration and ascent."""
+    rng, core = np.random.default_rng(seed), layer.core
+    u = rng.normal(size=(T, layer.n_in))
+    steer = 2.0 * rng.normal(size=(T, core.n_steer))
+    best, rate, x0 = 0.0, 1.0, np.zeros(core.n_x)
+    for _ in range(steps):
+        z = np.hstack([steer, u @ layer.W.T])
+        y = core.run(z, x0) @ layer.C.T + u @ layer.D.T
+        best = max(best, float(np.linalg.norm(y) / np.linalg.norm(u)))
+        back = core.derivative(z, x0)[1](y @ layer.C)
+        steer = steer + rate * back[:, : core.n_steer] / max(np.abs(back[:, : core.n_steer]).max(), 1e-12)
+        u = back[:, core.n_steer :] @ layer.W + y @ layer.D
+        u *= np.sqrt(u.size) / np.linalg.norm(u)
+    return best
+
+
+def check_bound(cell: BoundedSelective, seed: int) -> float:
+    """gamma holds, its certificate holds, and no input or coefficients found exceed either; the tightness reached."""
+    layer = cell.frozen()
+    certificate = certify(chain(layer), kind="l2", lower=False)
+    assert certificate.gamma <= cell.gamma * (1 + 1e-6)
+    found = worst_input(chain(layer), horizon=64, starts=("zero",), amplitudes=(0.3, 3.0), iterations=6).gain
+    steered = worst_coefficients(layer, 64, seed)
+    assert max(found, steered) <= certificate.gamma
+    return steered / certificate.gamma
+
+
+def test_no_input_and_no_coefficients_exceed_the_bound():
+    ratios = [check_bound(random_cell(seed, (0.1, 1.0, 10.0)[seed % 3]), seed) for seed in range(24)]
+    assert max(ratios) > 0.9  # the bound is nearly reached by some coefficients
+
+
+@pytest.mark.slow
+def test_no_input_and_no_coefficients_exceed_the_bound_of_200_random_cells():
+    for seed in range(200):
+        check_bound(random_cell(seed, (0.01, 0.1, 1.0, 10.0)[seed % 4]), seed)
+
+
+@pytest.mark.slow
+def test_no_input_and_no_coefficients_exceed_the_bound_of_20_trained_cells():
+    """Trained to have gain: the output is to follow large targets."""
+    for seed in range(20):
+        cell = random_cell(seed, 0.1)
+        optimizer = torch.optim.Adam(cell.parameters(), lr=0.05)
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(100):
+            u = torch.randn(4, 60, cell.n_u, dtype=torch.float64, generator=generator)
+            target = 5 * torch.cumsum(u, dim=1).mean(-1, keepdim=True).tanh()
+            loss = (cell(u)[0] - target).pow(2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        check_bound(cell, seed)
+
+
+@pytest.mark.parametrize("gate_min", [0.05, 0.5])
+def test_gated_recurrence(gate_min):
+    """State bound and gain sqrt((1 + a) / (1 - a)), nearly attained, never exceeded, for all gates."""
+    cell = RGLRU(3, 1, 3, gate_min=gate_min, generator=torch.Generator().manual_seed(0)).double()
+    layer = cell.frozen()
+    a = np.exp(-layer.core.rate * gate_min)
+    exact = float(np.sqrt((1 + a) / (1 - a)).max())
+    certificate = certify(chain(layer), kind="l2", lower=False)
+    assert exact <= certificate.gamma <= exact * (1 + 1e-6)
+    open_gates = np.hstack([np.full((4000, 3), -40.0), np.full((4000, 3), 40.0), np.ones((4000, 3))])
+    h = layer.core.run(open_gates, np.zeros(layer.core.n_x))
+    assert np.abs(h).max() <= exact
+    assert np.abs(h).max() > 0.99 * exact
+    for seed in range(5):
+        assert worst_coefficients(layer, 200, seed) <= certificate.gamma
+
+
+def test_constant_coefficients_reach_the_norm_of_a_relaxation_system():
+    """Real poles, positive residues (tanks, diffusion, RC ladders): the diagonal storage is exact."""
+    rng = np.random.default_rng(0)
+    for n in (2, 6, 12):
+        lam = np.exp(-1 / np.geomspace(2, 200, n))
+        b = rng.uniform(0.2, 1, n) * np.sqrt(1 - lam)
+        G = StateSpace(np.diag(lam), b[:, None], b[None], [[0.05]])
+        norm = G.hinf().upper
+        layer = BoundedSelective.from_state_space(G, 1.001 * norm).frozen()
+        u = rng.normal(size=(100, 1))
+        np.testing.assert_allclose(layer.run(u, np.zeros(layer.n_x)), G.simulate(u), rtol=1e-9, atol=1e-9)
+        assert norm * (1 - 1e-5) <= certify(chain(layer), kind="l2", lower=False).gamma <= 1.001 * norm
+
+
+def bounded_chain() -> Interconnection:
+    layer = random_cell(2, 0.3).frozen()  # 3 inputs, 2 outputs
+    rng = np.random.default_rng(1)
+    encoder = Affine(rng.normal(size=(3, 2)), np.zeros(3))
+    back = Affine(rng.normal(size=(3, 2)), np.zeros(3))
+    return chain(encoder, Residual((layer, back, Contractive(np.eye(3), np.zeros(3), 1.0, "tanh"))), layer)
+
+
+def test_chains_with_selective_layers_and_their_storage():
+    network = bounded_chain()
+    certificate = certify(network, kind="l2")
+    assert certificate.verified
+    assert "from rest" in str(certificate)
+    assert 0 < certificate.lower.gain <= certificate.gamma
+    for arithmetic in ("ball", "float"):
+        verify(certificate, network, arithmetic)
+    rng = np.random.default_rng(2)
+    for _ in range(10):
+        u, x0 = rng.normal(size=(30, 2)), rng.normal(size=network.n_x)
+        energy = float(np.sum(network.simulate(u, x0) ** 2))
+        assert energy <= certificate.bound(x0, float(np.sum(u**2)))
+
+
+def forged(certificate, i, **changes):
+    claims = list(certificate.claims)
+    claims[i] = replace(claims[i], **changes)
+    return replace(certificate, claims=tuple(claims))
+
+
+def test_forgeries_are_refused():
+    layer = random_cell(1, 0.3).frozen()
+    good = certify(chain(layer), kind="l2", lower=False)
+    p = good.claims[0].witness["p"]
+    for claim in (
+        {"gain": 0.99 * good.claims[0].gain},
+        {"witness": {"p": -p}},
+        {"witness": {"p": 2 * p}},
+        {"witness": {"p": p[:-1]}},
+        {"witness": {"P": p}},
+    ):
+        with pytest.raises(CertificateError):
+            verify(forged(good, 0, **claim))
+    with pytest.raises(CertificateError, match="needs kind 'l2'"):
+        verify(replace(good, kind="incremental"))
+    biased = chain(Affine(np.eye(layer.n_in), np.ones(layer.n_in)), layer)
+    both = certify(chain(Affine(np.eye(layer.n_in), np.zeros(layer.n_in)), layer), kind="l2", lower=False)
+    with pytest.raises(CertificateError, match="at rest"):
+        verify(replace(both, network=biased))
+    other = S6(2, 3, 2).frozen()
+    with pytest.raises(CertificateError, match="S6Core"):
+        verify(replace(good, network=chain(other)))
+
+
+def test_what_has_no_gain_is_refused_by_name():
+    eye = Affine(np.eye(2), np.zeros(2))
+    layer = RGLRU(2, 1, 2).frozen()
+    gate = Perceptron(np.eye(2), np.zeros(2), np.eye(2), np.zeros(2), "silu")
+    cases = [
+        (chain(layer), "l2", "block0: the recurrence gate may close"),
+        (chain(S6(2, 3, 2).frozen()), "l2", "block0: .*S6Core.*bounded_selective"),
+        (chain(random_cell(0).frozen()), "incremental", "block0: .*kind='l2'"),
+        (chain(Product((gate,), (eye,))), "incremental", r"layers.0 \(Product\): .*gated"),
+        (chain(Residual((Product((layer,), (gate,)),))), "l2", r"layers.0.0 \(Product\)"),
+        (chain(Attention(np.eye(2), np.eye(2), np.eye(2), np.ones(1))), "l2", "attention"),
+    ]
+    for network, kind, message in cases:
+        with pytest.raises(NotCertifiableError, match=message):
+            certify(network, kind=kind)
+
+
+def test_root_mean_square_norm():
+    """Its slope is largest at zero."""
+    layer = RMSNorm(np.array([1.0, -3.0]), np.array([0.25]))
+    certificate = certify(chain(layer), lower=False)
+    assert certificate.gamma == pytest.approx(6.0)
+    with pytest.raises(CertificateError):
+        verify(forged(certificate, 0, gain=5.999))
+    assert worst_input(chain(layer), horizon=4).gain <= 6.0
+
+
+def test_the_search_finds_the_best_weights():
+    """Against many random weights: none proves less."""
+    layer = random_cell(1, 0.3).frozen()
+    p, gain = search(layer, "layer")
+    rng = np.random.default_rng(0)
+    C, W, D = layer.C, layer.W, layer.D
+    into, out, _ = layer.core.memories()
+    for size in np.geomspace(1e-3, 3, 300):
+        q = p[:, 0] * np.exp(size * rng.normal(size=p.shape[0])) * np.exp(size * rng.normal())
+        Q = np.diag(q[out]) - C.T @ C
+        if np.linalg.eigvalsh(Q)[0] > 0:
+            F = D.T @ D + (W.T * q[into]) @ W + D.T @ C @ np.linalg.solve(Q, C.T @ D)
+            assert np.sqrt(np.linalg.eigvalsh(F)[-1]) >= gain * (1 - 1e-6)
