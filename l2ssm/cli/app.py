@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from l2ssm.cli.options import (
     MODEL,
     BenchmarkName,
     CarryState,
+    CellOptions,
     DataFile,
     GainPenalty,
     GammaStart,
@@ -26,6 +27,7 @@ from l2ssm.cli.options import (
     StaticName,
     TimeAxis,
     TimeColumn,
+    named_values,
     remove_stale,
 )
 from l2ssm.cli.source import Source
@@ -88,6 +90,7 @@ def fit(
     benchmark: BenchmarkName = None,
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
     cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
+    cell_option: CellOptions = None,
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
     gamma_start: GammaStart = None,
     gain_penalty: GainPenalty = None,
@@ -113,25 +116,22 @@ def fit(
         n_init = source.official().n_init
     say(str(train))
     output.mkdir(parents=True, exist_ok=True)
+    sizes: dict[str, Any] = {"layers": layers, "d_model": d_model, "n_x": n_x, "window": window, "steps": steps}
+    gain: dict[str, Any] = {"gamma": gamma, "gamma_start": gamma_start, "gain_penalty": gain_penalty}
     model = l2ssm.fit(
         train,
         cell=cell,
-        gamma=gamma,
-        gamma_start=gamma_start,
-        gain_penalty=gain_penalty,
+        cell_options=named_values(cell_option),
         scaffold=scaffold,
         static=static,
-        layers=layers,
-        d_model=d_model,
-        n_x=n_x,
         initial=initial,
         n_init=n_init,
-        window=window,
         carry_state=carry_state,
-        steps=steps,
         minutes=minutes,
         seed=seed,
         progress=training_progress,
+        **sizes,
+        **gain,
     )
     model.save(output / MODEL)
     stale = remove_stale(output)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from l2ssm.errors import OptionError
 
 MODEL, CERTIFICATE = "model.l2ssm", "cert.json"
 ABOUT_THE_MODEL = (CERTIFICATE, "report.html", "report.json")  # worth nothing once the model is another one
@@ -27,7 +30,28 @@ GainPenalty = Annotated[
     float | None, typer.Option(help="learn gamma from --gamma on: weight of log(gamma) in the loss")
 ]
 CarryState = Annotated[bool, typer.Option("--carry-state", help="windows go on from the state before them")]
+CellOptions = Annotated[
+    list[str] | None, typer.Option("--cell-option", help="name=value of the cell, e.g. init=inv; once per option")
+]
 ModelFile = Annotated[Path, typer.Argument(help="model file written by fit")]
+
+
+def named_values(given: list[str] | None) -> dict[str, Any]:
+    """What `--cell-option` was given: numbers, true, false and {...} as in JSON, anything else as text.
+
+    >>> named_values(["init=inv", "band_limit=0.5", "train_B=false"])
+    {'init': 'inv', 'band_limit': 0.5, 'train_B': False}
+    """
+    values: dict[str, Any] = {}
+    for option in given or ():
+        name, equals, text = option.partition("=")
+        if not (name and equals):
+            raise OptionError(f"--cell-option is {option!r}, expected name=value")
+        try:
+            values[name] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name] = text
+    return values
 
 
 def remove_stale(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
+from l2ssm import load
 from l2ssm.cli.app import app
 
 FEW = ["--steps", "20", "--layers", "1", "--d-model", "4", "--n-x", "3"]
@@ -49,6 +50,17 @@ def copy(fitted, tmp_path) -> Path:
     for name in ("model.l2ssm", "cert.json", "run.json"):
         (tmp_path / name).write_bytes((fitted / name).read_bytes())
     return tmp_path
+
+
+def test_options_of_a_cell(csv, tmp_path):
+    fit = ["fit", csv, "-u", "u", "-y", "h", "--time", "t", "-o", tmp_path, *FEW]
+    shown = run(*fit, "--cell", "s4d", "--cell-option", "init=inv", "--cell-option", "band_limit=0.5")
+    assert shown.exit_code == 0
+    assert load(tmp_path / "model.l2ssm").info["cell_options"] == {"init": "inv", "band_limit": 0.5}
+    for option, message in (("init", "expected name=value"), ("radius=1", "S4D has no option 'radius'; it has init")):
+        refused = run(*fit, "--cell", "s4d", "--cell-option", option)
+        assert refused.exit_code != 0
+        assert message in refused.output
 
 
 def test_options_of_a_prescribed_gain(csv, tmp_path):
