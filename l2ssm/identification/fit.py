@@ -20,6 +20,7 @@ from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
+from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
 from l2ssm.identification.windows import (
     Scored,
@@ -62,6 +63,7 @@ def fit(
     batch: int = 8,
     carry_state: bool = False,
     steps: int = 1000,
+    refine_steps: int = 0,
     learning_rate: float = 5e-3,
     weight_decay: float = 0.1,
     validate_every: int = 50,
@@ -93,6 +95,7 @@ def fit(
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.
         steps: optimiser steps at most.
+        refine_steps: iterations of L-BFGS in float64 on all samples at once, after the steps.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none.
         validate_every: steps between validations.
@@ -111,6 +114,7 @@ def fit(
     began = time.monotonic()
     train, valid = _checked(train, valid)
     window, batch = integer("window", window, 1), integer("batch", batch, 1)
+    refine_steps = integer("refine_steps", refine_steps, 0)
     steps, validate_every = integer("steps", steps, 1), integer("validate_every", validate_every, 1)
     layers, d_model, n_x = integer("layers", layers, 1), integer("d_model", d_model, 1), integer("n_x", n_x, 1)
     hidden = None if hidden is None else integer("hidden", hidden, 1)
@@ -171,11 +175,23 @@ def fit(
             monitor=None if monitor is None else GainMonitor(deep, monitor),
             progress=progress,
         )
+        if refine_steps:
+            refine(
+                trainee,
+                whole_records(fitted, rule),
+                whole_records(checked, rule),
+                outcome,
+                iterations=refine_steps,
+                seconds=math.inf if minutes is None else 60 * minutes - (time.monotonic() - began),
+                prescribed=prescribed,
+                progress=progress,
+            )
     info = options | {
         "gamma": deep.gamma,
         "gamma_start": gamma_start,
         "gain_penalty": gain_penalty,
         "steps": steps,
+        "refine_steps": refine_steps,
         "window": window,
         "batch": batch,
         "carry_state": carry_state,

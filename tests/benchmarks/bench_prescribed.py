@@ -1,6 +1,6 @@
 """Networks with a prescribed gain: Wiener-Hammerstein teachers of gain 1, and cascaded tanks with every bounded cell.
 
-    python tests/benchmarks/bench_prescribed.py teacher [--seeds 3] [--steps 800] [--cells bounded] [--static sandwich]
+    python tests/benchmarks/bench_prescribed.py teacher [--seeds 3] [--steps 800] [--refine 800] [--cells bounded]
     python tests/benchmarks/bench_prescribed.py tanks [--seeds 1] [--steps 1000] [--gamma 8]
 
 teacher: y = G2 f(G1 u), G1 and G2 random low-pass filters of two modes with peak gain exactly 1, at frequency 0, and f
@@ -80,6 +80,7 @@ def run_teachers(options: argparse.Namespace) -> None:
                     n_init=64,
                     learning_rate=1e-2,
                     steps=options.steps,
+                    refine_steps=options.refine,
                     seed=seed,
                 )
                 error = np.std(model.simulate(test) - test.y) / np.std(test.y)
@@ -95,7 +96,13 @@ def run_tanks(options: argparse.Namespace) -> None:
         began = time.monotonic()
         for seed in range(options.seeds):
             model = ls.fit(
-                bench.train, cell=cell, gamma=options.gamma, n_init=bench.n_init, steps=options.steps, seed=seed
+                bench.train,
+                cell=cell,
+                gamma=options.gamma,
+                n_init=bench.n_init,
+                steps=options.steps,
+                refine_steps=options.refine,
+                seed=seed,
             )
             errors = [model.simulate(record) - record.y for record in bench.test]
             rmse = np.sqrt(np.mean(np.concatenate([e[bench.n_init :] for e in errors]) ** 2))
@@ -122,6 +129,7 @@ def main() -> None:
     parser.add_argument("table", choices=("teacher", "tanks"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--refine", type=int, default=0, help="iterations of L-BFGS after the steps")
     parser.add_argument("--static", default="contractive")
     parser.add_argument("--cells", default=",".join(BOUNDED_CELLS))
     parser.add_argument("--gamma", type=float, default=8.0, help="tanks, V/V")

@@ -82,6 +82,14 @@ def test_a_learned_gain_follows_its_price(record):
         assert certify(model, method="product", lower=False).gamma <= model.info["gamma"]
 
 
+def test_refining_never_ends_worse_and_holds_gamma(record):
+    before = fit(record, gamma=1.5, **SMALL)
+    after = fit(record, gamma=1.5, refine_steps=50, **SMALL)
+    assert after.info["history"][-1]["step"] == SMALL["steps"] + 50
+    assert after.info["valid_rmse"][0] < 0.9 * before.info["valid_rmse"][0]
+    assert certify(after, method="product", lower=False).gamma <= 1.5
+
+
 def test_a_residual_scaffold_uses_its_gain_by_certificate(record):
     """The product bound of its blocks is several times the certified gain: without it most of gamma is never used."""
     small = SMALL | {"d_model": 3, "n_x": 2, "validate_every": 20}

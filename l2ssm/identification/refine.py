@@ -1,0 +1,89 @@
+"""`refine`: full-batch L-BFGS in float64 after the stochastic steps, where these no longer find the way down."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from l2ssm.identification.minimize import Outcome, Progress, Trainee, evaluate, squared_error
+from l2ssm.identification.prescribed_gain import PrescribedGainTraining
+from l2ssm.identification.windows import Batch
+
+CHUNK = 25  # iterations between validations
+MEMORY = 20  # pairs that L-BFGS keeps
+
+
+def refine(
+    trainee: Trainee,
+    records: Sequence[Batch],
+    valid: Sequence[Batch],
+    outcome: Outcome,
+    *,
+    iterations: int,
+    seconds: float,
+    prescribed: PrescribedGainTraining,
+    progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Train in place on all samples at once; the parameters become float64, those of the best validation are kept.
+
+    The validation error never ends above the one it started from: what is no improvement is taken back.
+
+    Args:
+        trainee: what is trained.
+        records: training records.
+        valid: validation records.
+        outcome: of `minimize`, continued here.
+        iterations: of L-BFGS at most.
+        seconds: wall-clock budget.
+        prescribed: what happens to a prescribed gain.
+        progress: called at each validation.
+    """
+    began = time.monotonic()
+    first, before = (outcome.history[-1].step, outcome.history[-1].seconds) if outcome.history else (0, 0.0)
+    trainee.double()
+    records, valid = ([_double(batch) for batch in part] for part in (records, valid))
+    count = sum(float(batch.scored.sum()) * batch.y.shape[2] for batch in records)
+    optimizer = torch.optim.LBFGS(
+        trainee.parameters(), max_iter=CHUNK, history_size=MEMORY, line_search_fn="strong_wolfe"
+    )
+    best, outcome.best_mse = copy.deepcopy(trainee.state_dict()), evaluate(trainee, valid)
+    error = math.nan
+
+    def closure() -> Tensor:
+        nonlocal error
+        optimizer.zero_grad()
+        mse = torch.stack([squared_error(trainee, batch)[0] for batch in records]).sum() / count
+        error = float(mse.detach())
+        loss = mse + prescribed.loss()
+        loss.backward()
+        return loss
+
+    for done in range(CHUNK, iterations + CHUNK, CHUNK):
+        optimizer.step(closure)
+        prescribed.before_validation()
+        mse = evaluate(trainee, valid)
+        report = Progress(first + done, first + iterations, error, mse, before + time.monotonic() - began)
+        outcome.history.append(report)
+        if progress is not None:
+            progress(report)
+        if not math.isfinite(mse):
+            break
+        if mse < outcome.best_mse:
+            outcome.best_mse, outcome.best_step, best = mse, first + done, copy.deepcopy(trainee.state_dict())
+        if time.monotonic() - began > seconds:
+            break
+    trainee.load_state_dict(best)
+
+
+def _double(batch: Batch) -> Batch:
+    """The batch in float64."""
+    features = None if batch.features is None else batch.features.double()
+    return dataclasses.replace(
+        batch, u=batch.u.double(), y=batch.y.double(), features=features, scored=batch.scored.double()
+    )
