@@ -55,14 +55,14 @@ def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
 
 
 def _attempt(layers: Sequence[Layer], rest: bool, found: Multipliers, gap: float, clock: Clock) -> Claim:
-    multipliers = [part[:, None] for part in found.forms.split(found.T)]
     large = found.forms.n_v + layers[0].n_in > LARGE
     reason: CertificateError | SolverError = SolverError("no attempt")
     for slack in SLACKS[3 if large else 0 :]:
         clock.check()
-        gain = found.gain * float(np.sqrt(1 + slack))
+        point = found.point.relaxed(slack)
+        gain, multipliers = float(np.sqrt(point.g)), [part[:, None] for part in found.forms.split(point.T)]
         try:
-            P = storage(layers, rest, found.forms, found.T, gain, found.theta)
+            P = storage(layers, rest, found.forms, point, found.theta)
             _prove(layers, rest, P, multipliers, gain)
             witness = {"P": P, **{f"T{i}": T for i, T in enumerate(multipliers)}}
             return Claim(JOINT_AT_REST if rest else JOINT, gain, witness, (), len(layers))

@@ -13,6 +13,7 @@ from l2ssm.certificates.constraints import Constraint, Diamond
 
 Array = NDArray[np.float64]
 
+CAP = 1e-6
 DIAMOND_START = (1.0, 0.25, 1.0, 1.2)  # t, s, p, q: strictly admissible
 
 
@@ -41,7 +42,7 @@ class Forms:
         return np.repeat(DIAMOND_START if isinstance(constraint, Diamond) else (1.0,), constraint.widths[1])
 
     def barrier(self, T: Array) -> tuple[float, Array, Array]:
-        """(value, gradient, Hessian) of -sum log(conditions), those that T > 0 does not imply."""
+        """(value, gradient, Hessian) of -sum log(conditions / T), those that T > 0 does not imply; >= 0 far inside."""
         value, gradient, H, i = 0.0, np.zeros(T.size), np.zeros((T.size, T.size)), 0
         for constraint, part in zip(self.constraints, self.split(T), strict=True):
             if isinstance(constraint, Diamond):
@@ -53,7 +54,7 @@ class Forms:
 
 
 def _diamond_barrier(T: Array) -> tuple[float, Array, Array]:
-    """-sum log(p + 2 s - t) - log(p (q - t) - s^2)."""
+    """-sum log((p + 2 s - t) / p) - log((p (q - t) - s^2) / (p q)) + `CAP` q / t, the last for gates without effect."""
     t, s, p, q = T.reshape(4, -1)
     h, zero, one = t.size, np.zeros_like(t), np.ones_like(t)
     linear, m = p + 2 * s - t, p * (q - t) - s * s
@@ -64,5 +65,14 @@ def _diamond_barrier(T: Array) -> tuple[float, Array, Array]:
     blocks = by_linear[:, None] * by_linear / linear**2 + by_m[:, None] * by_m / m**2 - second / m
     H = np.zeros((4, h, 4, h))
     H[:, range(h), :, range(h)] = np.moveaxis(blocks, 2, 0)
-    gradient = -by_linear / linear - by_m / m
-    return -float(np.sum(np.log(linear) + np.log(m))), gradient.ravel(), H.reshape(4 * h, 4 * h)
+    for i, j, second_derivative in (
+        (2, 2, -2 / p**2),
+        (3, 3, -1 / q**2),
+        (0, 0, 2 * CAP * q / t**3),
+        (0, 3, -CAP / t**2),
+        (3, 0, -CAP / t**2),
+    ):
+        H[i, range(h), j, range(h)] += second_derivative
+    gradient = -by_linear / linear - by_m / m + np.stack([-CAP * q / t**2, zero, 2 / p, 1 / q + CAP / t])
+    value = float(np.sum(CAP * q / t + 2 * np.log(p) + np.log(q) - np.log(linear) - np.log(m)))
+    return value, gradient.ravel(), H.reshape(4 * h, 4 * h)

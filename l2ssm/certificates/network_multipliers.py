@@ -3,11 +3,11 @@
     Phi_k(T, g) = [g I_u, 0; 0, 0] - Y_k*Y_k - sum_j q_j(T_j)(w_k, v) > 0   at every frequency k, T admissible
 
 means gamma^2 < g there. With S_k(T) = Phi_uv Phi_vv^-1 Phi_vu - Phi_uu at g = 0, that is Phi_vv > 0 and g I > S_k(T), a
-matrix-convex function that grows towards the boundary of Phi_vv > 0. Minimised in (log T, log g), for growing beta:
+matrix-convex function that mostly grows towards the boundary of Phi_vv > 0. Minimised in (log T, log g), beta growing:
 
-    beta log g - sum_k log det(I - S_k(T) / g) - sum log(conditions of T)
+    beta log g - sum_k [log det(I - S_k(T) / g) + w log det(Phi_vv / diag r)] - sum log(conditions of T / T)
 
-Its minimum is within about (number of active terms) / beta, relatively, of the smallest g.
+With a small w its minimum is within about (number of active terms) / beta, relatively, of the smallest g.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.linalg.lapack import zpotrf, zpotri
 
 from l2ssm.certificates.clock import Clock
+from l2ssm.certificates.hermitian import adjoint, inner, inverse, level, log_det, room, squares, weighted
 from l2ssm.certificates.network_forms import Forms
 from l2ssm.certificates.network_response import Responses
 from l2ssm.errors import SolverError
@@ -31,6 +31,8 @@ ComplexArray = NDArray[np.complex128]
 FIRST, GROWTH, LAST = 30.0, 10.0, 1e6  # beta
 START = 4.0  # how far the first multipliers are above their bounds
 TINY = 1e-100
+WEIGHT = 0.01  # w
+LONGEST = 3.0  # step of any log T and log g
 CHUNK = 300_000  # entries of the Phi_k that are worked on together
 
 
@@ -41,9 +43,13 @@ class Point:
     T: Array
     g: float
 
+    def relaxed(self, slack: float) -> Point:
+        """g (1 + slack), T (1 + slack / 2): Phi grows by slack / 2 (Phi + Y*Y + g I_u), room on all boundaries."""
+        return Point(self.T * (1 + slack / 2), self.g * (1 + slack))
+
     def moved(self, step: Array) -> Point:
-        """By a step of (log T, log g), at most a factor e^3 in any of them."""
-        factor = np.exp(step * min(1.0, 3.0 / float(np.max(np.abs(step)))))
+        """By a step of (log T, log g)."""
+        factor = np.exp(step)
         return Point(self.T * factor[:-1], float(self.g * factor[-1]))
 
 
@@ -53,7 +59,7 @@ class Problem:
     def __init__(self, forms: Forms, responses: Responses) -> None:
         self.forms, self.responses = forms, responses
         F, _, n = responses.W.shape
-        self.rows = F * responses.n_u
+        self.count, self.rows = F, F * responses.n_u
         step = max(1, CHUNK // n**2)
         self.chunks = [slice(i, i + step) for i in range(0, F, step)]
 
@@ -62,12 +68,12 @@ class Problem:
         forms, u = self.forms, self.responses.n_u
         qw, s, r = (M @ point.T for M in (forms.qw, forms.s, forms.r))
         W, Y = self.responses.W[k], self.responses.Y[k]
-        Phi = -_adjoint(Y) @ Y
+        Phi = -adjoint(Y) @ Y
         if forms.has_qw:
-            Phi -= _adjoint(W) @ (qw[:, None] * W)
+            Phi -= adjoint(W) @ (qw[:, None] * W)
         cross = s[:, None] * W[:, forms.pair]
         Phi[:, u:] -= cross
-        Phi[:, :, u:] -= _adjoint(cross)
+        Phi[:, :, u:] -= adjoint(cross)
         n = Phi.shape[-1]
         Phi[:, range(n), range(n)] += np.append(np.full(u, point.g), r)
         return Phi
@@ -76,10 +82,11 @@ class Problem:
         """The function; infinity where it is not defined."""
         u = self.responses.n_u
         total = self.forms.barrier(point.T)[0] + (beta + self.rows) * np.log(point.g)
+        total += WEIGHT * self.count * float(np.sum(np.log(self.forms.r @ point.T)))
         for k in self.chunks:
             if not np.isfinite(total):
                 return np.inf
-            total -= sum(_log_det(Phi) - _log_det(Phi[u:, u:]) for Phi in self.phi(k, point))
+            total -= sum(log_det(Phi) - (1 - WEIGHT) * log_det(Phi[u:, u:]) for Phi in self.phi(k, point))
         return float(total)
 
     def newton(self, point: Point, beta: float) -> tuple[Array, Array]:
@@ -94,8 +101,9 @@ class Problem:
         to_atoms = sparse.csr_array(sparse.block_diag([stacked, np.ones((1, 1))]))
         gradient, H = to_atoms.T @ atoms, to_atoms.T @ (to_atoms.T @ M).T
         _, slope, curvature = forms.barrier(point.T)
-        gradient[:-1] += slope
-        H[:-1, :-1] += curvature
+        by_r = forms.r.multiply(1 / (forms.r @ point.T)[:, None]).toarray()
+        gradient[:-1] += slope + WEIGHT * self.count * by_r.sum(0)
+        H[:-1, :-1] += curvature - WEIGHT * self.count * by_r.T @ by_r
         gradient[-1] += (beta + self.rows) / point.g
         H[-1, -1] -= (beta + self.rows) / point.g**2
         return gradient, (H + H.T) / 2
@@ -110,31 +118,52 @@ class Problem:
         forms, u = self.forms, self.responses.n_u
         n_w, n_v, pair = forms.n_w, forms.n_v, forms.pair
         W = self.responses.W[k]
-        Psi = np.stack([_inverse(Phi) for Phi in self.phi(k, point)])
+        Psi = np.stack([inverse(Phi) for Phi in self.phi(k, point)])
         factor: ComplexArray = np.linalg.cholesky(Psi[:, :u, :u]).astype(np.complex128)
-        root = Psi[:, :, :u] @ np.asarray(np.linalg.inv(_adjoint(factor)))
-        K = 2 * Psi - root @ _adjoint(root)
+        root = Psi[:, :, :u] @ np.asarray(np.linalg.inv(adjoint(factor)))
+        K = 2 * Psi - root @ adjoint(root)
         fw, fv, fu = W @ root, root[:, u:], root[:, :u]
         J = W @ K
-        Gww, Gwv, Gwu, Gvv, Gvu = J @ _adjoint(W), J[:, :, u:], J[:, :, :u], K[:, u:, u:], K[:, u:, :u]
+        Gww, Gwv, Gwu, Gvv, Gvu = J @ adjoint(W), J[:, :, u:], J[:, :, :u], K[:, u:, u:], K[:, u:, :u]
         fp, Gpp, Gpv, Gpu = fw[:, pair], Gww[:, pair][:, :, pair], Gwv[:, pair], Gwu[:, pair]
         q, s, r = slice(0, n_w), slice(n_w, n_w + n_v), slice(n_w + n_v, n_w + 2 * n_v)
-        atoms[q] += _squares(fw, fw)
-        atoms[s] += 2 * _squares(fp, fv)
-        atoms[r] -= _squares(fv, fv)
-        atoms[-1] -= float(_squares(fu, fu).sum())
+        atoms[q] += squares(fw, fw)
+        atoms[s] += 2 * squares(fp, fv)
+        atoms[r] -= squares(fv, fv)
+        atoms[-1] -= float(squares(fu, fu).sum())
         if forms.has_qw:
-            M[q, q] += _weighted(fw, Gww, fw)
-            M[q, s] += _weighted(fw, Gww[:, :, pair], fv) + _weighted(fw, Gwv, fp)
-            M[q, r] -= _weighted(fw, Gwv, fv)
-            M[q, -1] -= _weighted(fw, Gwu, fu, trace=True)
-        both = _weighted(fv, Gpv, fp)
-        M[s, s] += _weighted(fv, Gpp, fv) + _weighted(fp, Gvv, fp) + both + both.T
-        M[s, r] -= _weighted(fv, Gpv, fv) + _weighted(fp, Gvv, fv)
-        M[r, r] += _weighted(fv, Gvv, fv)
-        M[s, -1] -= _weighted(fv, Gpu, fu, trace=True) + _weighted(fp, Gvu, fu, trace=True)
-        M[r, -1] += _weighted(fv, Gvu, fu, trace=True)
-        M[-1, -1] += float(np.sum(_weighted(fu, K[:, :u, :u], fu, trace=True)))
+            M[q, q] += weighted(fw, Gww, fw)
+            M[q, s] += weighted(fw, Gww[:, :, pair], fv) + weighted(fw, Gwv, fp)
+            M[q, r] -= weighted(fw, Gwv, fv)
+            M[q, -1] -= weighted(fw, Gwu, fu, trace=True)
+        both = weighted(fv, Gpv, fp)
+        M[s, s] += weighted(fv, Gpp, fv) + weighted(fp, Gvv, fp) + both + both.T
+        M[s, r] -= weighted(fv, Gpv, fv) + weighted(fp, Gvv, fv)
+        M[r, r] += weighted(fv, Gvv, fv)
+        M[s, -1] -= weighted(fv, Gpu, fu, trace=True) + weighted(fp, Gvu, fu, trace=True)
+        M[r, -1] += weighted(fv, Gvu, fu, trace=True)
+        M[-1, -1] += float(np.sum(weighted(fu, K[:, :u, :u], fu, trace=True)))
+        self._add_interior(fw, fv, Gww, Gwv, Gvv, atoms, M)
+
+    def _add_interior(
+        self, fw: ComplexArray, fv: ComplexArray, Gww: ComplexArray, Gwv: ComplexArray, Gvv: ComplexArray, *sums: Array
+    ) -> None:
+        """The same of -w log det Phi_vv,k: -w tr(Q dPhi_i), w tr(Q dPhi_i Q dPhi_j) with Q = Psi - R = (K - R) / 2."""
+        atoms, M = sums
+        n_w, n_v, pair = self.forms.n_w, self.forms.n_v, self.forms.pair
+        Qww, Qwv, Qvv = ((G - a @ adjoint(b)) / 2 for G, a, b in ((Gww, fw, fw), (Gwv, fw, fv), (Gvv, fv, fv)))
+        Qpv, Qpp = Qwv[:, pair], Qww[:, pair][:, :, pair]
+        q, s, r = slice(0, n_w), slice(n_w, n_w + n_v), slice(n_w + n_v, n_w + 2 * n_v)
+        atoms[q] += WEIGHT * np.einsum("kii->i", Qww).real
+        atoms[s] += 2 * WEIGHT * np.einsum("kii->i", Qpv).real
+        atoms[r] -= WEIGHT * np.einsum("kii->i", Qvv).real
+        if self.forms.has_qw:
+            M[q, q] += WEIGHT * inner(Qww, Qww)
+            M[q, s] += 2 * WEIGHT * inner(Qww[:, :, pair], Qwv)
+            M[q, r] -= WEIGHT * inner(Qwv, Qwv)
+        M[s, s] += 2 * WEIGHT * (inner(Qpv, adjoint(Qpv)) + inner(Qvv, Qpp))
+        M[s, r] -= 2 * WEIGHT * inner(Qpv, Qvv)
+        M[r, r] += WEIGHT * inner(Qvv, Qvv)
 
     def start(self) -> Point:
         """A strictly feasible point: the multipliers of the last nonlinearity first, each large enough for the next."""
@@ -143,8 +172,8 @@ class Problem:
         end, end_T = forms.n_v + u, T.size
         for i in reversed(range(len(forms.constraints))):
             h, unit = forms.constraints[i].widths[1], forms.start(i)
-            level = self._levels(T, slice(end - h, end), slice(end, None)).max()
-            T[end_T - unit.size : end_T] = unit * max(START * level, TINY)
+            bound = self._levels(T, slice(end - h, end), slice(end, None)).max()
+            T[end_T - unit.size : end_T] = unit * max(START * bound, TINY)
             end, end_T = end - h, end_T - unit.size
         return self.lifted(T, START)
 
@@ -169,11 +198,11 @@ class Problem:
 
         Unlike the gains it varies slowly with frequency: as the responses do, on the scale of the distance to a pole.
         """
-        return np.array([_room(Phi) for k in self.chunks for Phi in self.phi(k, point)])
+        return np.array([room(Phi) for k in self.chunks for Phi in self.phi(k, point)])
 
     def _levels(self, T: Array, block: slice, after: slice) -> Array:
         """The largest eigenvalues of -Phi_block + Phi_block,after Phi_after^-1 Phi_after,block at g = 0."""
-        return np.array([_level(Phi, block, after) for k in self.chunks for Phi in self.phi(k, Point(T, 0.0))])
+        return np.array([level(Phi, block, after) for k in self.chunks for Phi in self.phi(k, Point(T, 0.0))])
 
 
 def minimise(problem: Problem, point: Point, beta: float, gap: float, clock: Clock) -> tuple[Point, float]:
@@ -223,7 +252,7 @@ def _descend(problem: Problem, point: Point, beta: float, clock: Clock) -> Point
 
 
 def _newton_step(point: Point, gradient: Array, H: Array) -> tuple[Array, float]:
-    """(step of (log T, log g), twice the decrease it promises)."""
+    """(step of (log T, log g), at most `LONGEST` in any of them, the decrease it promises to first order)."""
     x = np.append(point.T, point.g)
     gradient, H = gradient * x, H * x[:, None] * x
     scale = 1 / np.sqrt(np.maximum(np.diag(H), TINY))
@@ -231,67 +260,8 @@ def _newton_step(point: Point, gradient: Array, H: Array) -> tuple[Array, float]
     for shift in (0.0, *10.0 ** np.arange(-6, 4)):
         try:
             step = -scale * cho_solve(cho_factor(H + shift * np.eye(x.size)), scale * gradient)
+            step *= min(1.0, LONGEST / float(np.max(np.abs(step))))
             return step, -float(gradient @ step)
         except LinAlgError:
             continue
     raise SolverError("Newton's method for the multipliers failed")
-
-
-def _log_det(Phi: ComplexArray) -> float:
-    """log det of a Hermitian positive definite matrix, -infinity of any other."""
-    if not Phi.size:
-        return 0.0
-    L, fail = zpotrf(Phi, lower=1)
-    return -np.inf if fail else 2 * float(np.sum(np.log(np.diag(L).real)))
-
-
-def _inverse(Phi: ComplexArray) -> ComplexArray:
-    """Phi^-1 of a Hermitian positive definite matrix; SolverError of any other."""
-    L, fail = zpotrf(Phi, lower=1)
-    if fail:
-        raise SolverError("a matrix of the search for multipliers is not positive definite")
-    lower = np.tril(zpotri(L, lower=1)[0])
-    return np.asarray(lower + np.tril(lower, -1).conj().T)
-
-
-def _room(Phi: ComplexArray) -> float:
-    diagonal = np.diag(Phi).real
-    if not np.all(diagonal > 0):
-        return -1.0
-    scale = 1 / np.sqrt(diagonal)
-    try:
-        factor = cho_factor(Phi * scale[:, None] * scale, lower=True)
-    except LinAlgError:
-        return -1.0
-    x, size = np.cos(np.arange(len(Phi)) ** 2 + 0j), 1.0
-    for _ in range(8):
-        x = cho_solve(factor, x / np.linalg.norm(x))
-        size = float(np.linalg.norm(x))
-    return 1 / size
-
-
-def _level(Phi: ComplexArray, block: slice, after: slice) -> float:
-    S = -Phi[block, block]
-    if Phi[after].size:
-        try:
-            factor = cho_factor(Phi[after, after], lower=True)
-        except LinAlgError:
-            return np.inf
-        S = S + Phi[block, after] @ cho_solve(factor, Phi[after, block])
-    return float(np.linalg.eigvalsh(S)[-1])
-
-
-def _adjoint(M: ComplexArray) -> ComplexArray:
-    return np.swapaxes(M.conj(), -1, -2)
-
-
-def _squares(a: ComplexArray, b: ComplexArray) -> Array:
-    """sum over frequencies and columns of Re(a conj(b)): one a row."""
-    return np.asarray(np.einsum("kil,kil->i", a, b.conj()).real)
-
-
-def _weighted(a: ComplexArray, G: ComplexArray, b: ComplexArray, trace: bool = False) -> Array:
-    """sum_k Re(conj(a_i) . b_j G_ij); with `trace` also summed over j."""
-    E = a.conj() @ np.swapaxes(b, 1, 2)
-    total = np.einsum("kij,kij->ij", E.real, G.real) - np.einsum("kij,kij->ij", E.imag, G.imag)
-    return np.asarray(total.sum(1) if trace else total)

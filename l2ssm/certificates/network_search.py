@@ -32,14 +32,12 @@ class Multipliers:
 
     Attributes:
         forms: the constraints it is about.
-        T: the multipliers.
-        gain: for which, in floats and between the frequencies looked at, they leave room.
+        point: multipliers and gain^2; in floats and between the frequencies looked at they leave room.
         theta: the frequencies that matter.
     """
 
     forms: Forms
-    T: Array
-    gain: float
+    point: Point
     theta: Array
 
 
@@ -62,12 +60,12 @@ def search(layers: Sequence[Layer], rest: bool, gap: float, clock: Clock) -> Mul
         problem = Problem(forms, evaluate(layers, rest, theta))
         point = problem.start() if point is None else _feasible(problem, point)
         point, last = minimise(problem, point, beta, rough, clock)
-        allowed = Point(point.T, point.g * (1 + rough))
+        allowed = point.relaxed(rough)
         violating = _violating(layers, rest, forms, allowed, fine, clock)
         if violating.size:
             theta, beta = np.unique(np.append(theta, violating)), max(last / GROWTH, FIRST)
         elif rough == gap:
-            return Multipliers(forms, point.T, float(np.sqrt(allowed.g)), theta)
+            return Multipliers(forms, allowed, theta)
         else:
             rough, beta = gap, last
     raise SolverError(f"the multipliers do not settle within {ROUNDS} rounds of frequencies")

@@ -28,8 +28,8 @@ class Floats:
     block = staticmethod(np.block)
 
 
-def storage(layers: Sequence[Layer], rest: bool, forms: Forms, T: Array, gain: float, theta: Array) -> Array:
-    """P = P' with M(P, T, gain) > 0, in floats, by the Riccati equation of the states with room for rounding.
+def storage(layers: Sequence[Layer], rest: bool, forms: Forms, point: Point, theta: Array) -> Array:
+    """P = P' with M(P, T, g^(1/2)) > 0, in floats, by the Riccati equation of the states with room for rounding.
 
     The states are scaled to their largest response z*X*X z <= z*Phi z over the frequencies theta, so that a multiple
     rho of the identity may be added to their supply as long as rho X*X < Phi.
@@ -37,8 +37,7 @@ def storage(layers: Sequence[Layer], rest: bool, forms: Forms, T: Array, gain: f
     Args:
         layers, rest: as in `joint.realize`.
         forms: the constraints of the layers.
-        T: multipliers, strictly feasible with gain at all frequencies.
-        gain: > 0.
+        point: multipliers and g, strictly feasible at all frequencies.
         theta: (F,) angles where the room is measured.
 
     Raises:
@@ -48,9 +47,9 @@ def storage(layers: Sequence[Layer], rest: bool, forms: Forms, T: Array, gain: f
     n_x = rows.n_x
     if n_x == 0:
         return np.zeros((0, 0))
-    multipliers = [part[:, None] for part in forms.split(T)]
-    N = joint_matrix(layers, rest, np.zeros((n_x, n_x)), multipliers, gain**2, Floats)
-    scale, rho = _room(layers, rest, forms, Point(T, gain**2), theta)
+    multipliers = [part[:, None] for part in forms.split(point.T)]
+    N = joint_matrix(layers, rest, np.zeros((n_x, n_x)), multipliers, point.g, Floats)
+    scale, rho = _room(layers, rest, forms, point, theta)
     F = rows.stack(rows.F) / scale[:, None]
     A, B = F[:, :n_x] * scale, F[:, n_x:]
     Q, S, R = -N[:n_x, :n_x] * scale[:, None] * scale, -N[:n_x, n_x:] * scale[:, None], -N[n_x:, n_x:]
