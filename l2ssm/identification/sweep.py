@@ -14,7 +14,7 @@ from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.compose import certify
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import CertificateError, FitError, OptionError
+from l2ssm.errors import CertificateError, DataError, FitError, OptionError
 from l2ssm.identification.fit import fit
 from l2ssm.identification.linear_gain import linear_gain
 from l2ssm.identification.minimize import INTERRUPTED
@@ -132,6 +132,8 @@ def sweep_gamma(
     if "gamma" in options:
         raise OptionError("gamma is what the sweep prescribes: give gammas instead")
     train = Dataset([train]) if isinstance(train, Record) else train
+    if not isinstance(train, Dataset):
+        raise DataError(f"train is a {type(train).__name__}, expected a Dataset or a Record; see l2ssm.read")
     sweep = GainSweep((), tolerance, "", None)
     try:
         if gammas is None:

@@ -143,3 +143,8 @@ def test_a_model_without_a_proof_is_a_row_without_a_gain(swept, record, monkeypa
 def test_options(record, options, message):
     with pytest.raises(OptionError, match=message):
         sweep_gamma(record, **options)
+
+
+def test_arrays_are_not_data():
+    with pytest.raises(DataError, match="train is a ndarray, expected a Dataset or a Record"):
+        sweep_gamma(np.zeros((10, 2)))
