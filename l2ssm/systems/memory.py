@@ -149,6 +149,8 @@ def _run(u: ArrayLike, n: int, transition: Callable[[int], tuple[Array, Array]])
     signal = np.asarray(u, dtype=np.float64)
     if signal.ndim != 1:
         raise DataError(f"u has shape {signal.shape}, expected one signal (T,)")
+    if not np.isfinite(signal).all():
+        raise DataError(f"u[{int(np.argmin(np.isfinite(signal)))}] is not finite; a memory never forgets it")
     c, state = np.empty((len(signal), n)), np.zeros(n)
     for k, value in enumerate(signal):
         A, b = transition(k)

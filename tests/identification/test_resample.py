@@ -47,7 +47,7 @@ def test_a_plant_at_half_the_sample_time_and_back(cell, tmp_path):
     assert back.n_init == model.n_init
 
 
-@pytest.mark.parametrize("cell", CONTINUOUS)
+@pytest.mark.parametrize("cell", [*CONTINUOUS, "lag"])
 def test_the_rebuilt_network_is_the_frozen_one(cell):
     train, _ = records(0, 512)
     model = small(cell, train, steps=5)
@@ -67,7 +67,7 @@ def test_other_initial_states_keep_their_time(initial):
 
 def test_refusals():
     train, _ = records(0, 512)
-    with pytest.raises(OptionError, match=r"cell 'lru' is learned in discrete time, for dt = 4 s alone.*s4, s4d, s5"):
+    with pytest.raises(OptionError, match=r"cell 'lru' is learned in discrete time, for dt = 4 s .*s4, s4d, s5, lag"):
         resample_model(small("lru", train, steps=1), 1.0)
     model = small("s4d", train, steps=1)
     with pytest.raises(OptionError, match="dt is 0"):

@@ -169,6 +169,7 @@ def test_gram_is_least_squares_on_the_samples():
         (lambda: LagMemory("legt", 8, window=9.0, method="exact"), OptionError, "unknown discretization 'exact'"),
         (lambda: GramMemory(0), OptionError, "n is 0"),
         (lambda: HippoMemory(2).project(np.ones((3, 2))), DataError, r"u has shape \(3, 2\), expected one signal"),
+        (lambda: GramMemory(2).project([1.0, np.nan, np.inf]), DataError, r"u\[1\] is not finite"),
     ],
 )
 def test_what_is_refused(call, error, message):
