@@ -14,7 +14,10 @@ from l2ssm.cells.linear_start import assert_gain_below, modes_of_any, state_coun
 from l2ssm.parametrizations.bounded_diagonal import bounded_diagonal, smooth_preimage, supply_gain
 from l2ssm.parametrizations.lti import LTI
 from l2ssm.parametrizations.spectral import ROUNDING
+from l2ssm.parametrizations.stable import disc_coordinates
 from l2ssm.systems.state_space import StateSpace
+
+INITIAL_PD = 0.3  # large: a loose certificate is a smooth one, and training tightens it
 
 
 class Bounded(BoundedCell, DiagonalCell):
@@ -43,24 +46,24 @@ class Bounded(BoundedCell, DiagonalCell):
         gamma: float = 1.0,
         learn_gamma: bool = False,
         through: float = 0.7,
-        smooth: bool = True,
+        smooth: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
         self.smooth = smooth
-        self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
+        w = disc_coordinates(*(v.double() for v in initial_poles))
+        self.poles_ri = nn.Parameter(torch.view_as_real(w).float())
         scale = 0.15 * (n_x * max(n_u, n_y)) ** -0.25
         self.B_ri = complex_parameter(n_x, n_u, std=scale, generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=scale, generator=generator)
         self.C2_ri = complex_parameter(min(n_u, n_y), n_x, std=scale, generator=generator)
         self.D = nn.Parameter(through * torch.eye(n_y, n_u))
-        self.log_pd = nn.Parameter(torch.full((n_x,), math.log(0.05)))
+        self.log_pd = nn.Parameter(torch.full((n_x,), math.log(INITIAL_PD)))
 
-    def free(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """(nu, theta, B, C, C2, D, log_pd) in float64 and complex128."""
-        B, C, C2 = (complex_double(v) for v in (self.B_ri, self.C_ri, self.C2_ri))
-        nu, theta, D, log_pd = (v.double() for v in (self.nu, self.theta, self.D, self.log_pd))
-        return nu, theta, B, C, C2, D, log_pd
+    def free(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """(w, B, C, C2, D, log_pd) in float64 and complex128."""
+        w, B, C, C2 = (complex_double(v) for v in (self.poles_ri, self.B_ri, self.C_ri, self.C2_ri))
+        return w, B, C, C2, self.D.double(), self.log_pd.double()
 
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D), evaluated in float64 whatever the dtype of the parameters."""
@@ -69,7 +72,7 @@ class Bounded(BoundedCell, DiagonalCell):
 
     @classmethod
     @torch.no_grad()
-    def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None, smooth: bool = True) -> Bounded:
+    def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None, smooth: bool = False) -> Bounded:
         """A float64 cell that is G, exactly up to rounding; any system of gain below gamma with diagonalisable A.
 
         Args:
@@ -87,9 +90,10 @@ class Bounded(BoundedCell, DiagonalCell):
         modes = modes_of_any(G)
         n_x = state_count(n_x, modes.lam.size, G)
         start = free_parameters(modes, gamma * (1 - ROUNDING[torch.float64]), n_x)
-        poles = (torch.tensor(start.nu), torch.tensor(start.theta))
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=poles, gamma=gamma, smooth=smooth).double()
-        for name in ("nu", "theta", "log_pd", "D"):
+        initial = (torch.tensor(start.nu), torch.tensor(start.theta))
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=initial, gamma=gamma, smooth=smooth).double()
+        cell.poles_ri.copy_(torch.view_as_real(disc_coordinates(*initial)))
+        for name in ("log_pd", "D"):
             getattr(cell, name).copy_(torch.tensor(getattr(start, name)))
         for name in ("B", "C", "C2"):
             getattr(cell, f"{name}_ri").copy_(real_pair(getattr(start, name)))

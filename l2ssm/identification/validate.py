@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from l2ssm.cells import BOUNDED_CELLS
-from l2ssm.cells.base import DiagonalCell
 from l2ssm.cells.bounded import Bounded
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.errors import CertificateError, L2ssmError, OptionError, SolverError
@@ -30,6 +29,7 @@ SCALES = (0.01, 0.1, 1.0, 3.0, 10.0, 100.0)
 SIZES = ((1, 4, 1), (3, 4, 2), (2, 6, 3), (4, 4, 4))  # n_u, n_x, n_y
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 SOLVERS = ("CLARABEL", "SCS")
+POLES = {"nu", "theta", "poles_ri"}  # parameters of the cells that have poles of their own
 LMI_STATES = 12  # the largest number of real states that is given to the solvers
 
 
@@ -134,22 +134,21 @@ def validate(
     return Validation(tuple(rows), gamma, draws)
 
 
-def draw_cell(name: str, seed: int, gamma: float, dtype: torch.dtype = torch.float64) -> Any:
-    """A bounded cell with normal parameters of scale `SCALES[seed % 6]`.
+def draw_cell(name: str, seed: int, gamma: float, dtype: torch.dtype = torch.float64, **options: Any) -> Any:
+    """A bounded cell, with its own options, and normal parameters of scale `SCALES[seed % 6]`.
 
     Every third has poles up to |lam| = exp(-1e-6) and, half of these, close phases, where it has poles of its own.
     """
     size = SIZES[(seed // len(SCALES)) % len(SIZES)]
     generator = torch.Generator().manual_seed(seed)
-    zeros = torch.zeros(size[1])
-    cell = BOUNDED_CELLS[name](*size, initial_poles=(zeros, zeros), gamma=gamma).to(dtype)
+    nu = torch.empty(size[1]).uniform_(-16.0, 0.0, generator=generator)
+    theta = torch.empty(size[1]).uniform_(0.0, 3.2 if seed % 2 else 0.01, generator=generator)
+    cell = BOUNDED_CELLS[name](*size, initial_poles=(nu, theta), gamma=gamma, **options).to(dtype)
+    kept = POLES if (seed // 2) % 3 == 0 else set()
     with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.copy_(SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator))
-        if isinstance(cell, DiagonalCell) and (seed // 2) % 3 == 0:
-            for parameter_name, low, high in (("nu", -16.0, 0.0), ("theta", 0.0, 3.2 if seed % 2 else 0.01)):
-                value = torch.empty(size[1]).uniform_(low, high, generator=generator)
-                getattr(cell, parameter_name).copy_(value)
+        for parameter_name, parameter in cell.named_parameters():
+            if parameter_name not in kept:
+                parameter.copy_(SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator))
     return cell
 
 

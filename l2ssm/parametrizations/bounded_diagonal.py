@@ -18,7 +18,7 @@ from torch import Tensor
 
 from l2ssm.parametrizations.lti import LTI
 from l2ssm.parametrizations.spectral import ROUNDING, representable
-from l2ssm.parametrizations.stable import poles
+from l2ssm.parametrizations.stable import disc_poles
 from l2ssm.parametrizations.supply import largest_supply
 
 LOG_PD_MIN, LOG_PD_MAX = -18.420680743952367, 6.907755278982137  # pd in [1e-8, 1e3]: keeps 1 / pd finite
@@ -44,10 +44,10 @@ def smooth_preimage(largest: float) -> float:
 
 
 def supply_gain(
-    nu: Tensor, theta: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, log_pd: Tensor, precision: torch.dtype
+    w: Tensor, B: Tensor, C: Tensor, C2: Tensor, D: Tensor, log_pd: Tensor, precision: torch.dtype
 ) -> tuple[LTI, Tensor]:
     """(the system before it is scaled, lambda_max(T)); arguments as in `bounded_diagonal`."""
-    lam = representable(poles(nu, theta), precision)
+    lam = representable(disc_poles(w), precision)
     s = torch.sqrt(1 - (lam.real**2 + lam.imag**2))
     Bs, Cs, D = (representable(v, precision) for v in (s[:, None] * B, C * s, D))
     B, C = Bs / s[:, None], Cs / s
@@ -58,8 +58,7 @@ def supply_gain(
 
 
 def bounded_diagonal(
-    nu: Tensor,
-    theta: Tensor,
+    w: Tensor,
     B: Tensor,
     C: Tensor,
     C2: Tensor,
@@ -67,7 +66,7 @@ def bounded_diagonal(
     log_pd: Tensor,
     gamma: Tensor | float,
     *,
-    smooth: bool = True,
+    smooth: bool = False,
     precision: torch.dtype = torch.float64,
 ) -> LTI:
     """The system with ||G||_inf <= gamma that the free parameters stand for; all float64 / complex128.
@@ -75,7 +74,7 @@ def bounded_diagonal(
     Where n_y < n_u the dual system is used, so that C2 needs min(n_u, n_y) rows only.
 
     Args:
-        nu, theta: (n,) decay and phase, see `stable.poles`.
+        w: (n,) complex, the poles, see `stable.disc_poles`.
         B: (n, n_u) complex.
         C: (n_y, n) complex.
         C2: (min(n_u, n_y), n) complex, the free part of the storage function.
@@ -85,7 +84,7 @@ def bounded_diagonal(
         smooth: whether the scale is a smooth function of lambda_max(T), never 1, or 1 up to gamma; the same systems.
         precision: float32 or float64, the numbers that the result will be rounded to.
     """
-    (lam, B, C, D), largest = supply_gain(nu, theta, B, C, C2, D, log_pd, precision)
+    (lam, B, C, D), largest = supply_gain(w, B, C, C2, D, log_pd, precision)
     scale = gamma * (1 - ROUNDING[precision]) * radial(largest, smooth)
     if D.shape[0] < D.shape[1]:  # the dual's input is the output side
         return LTI(lam, B, scale * C, scale * D)

@@ -1,6 +1,9 @@
-"""Poles that are inside the unit circle for every parameter value: lam = exp(-exp(nu) + j theta).
+"""Poles that are inside the unit circle for every parameter value: exp(-exp(nu) + j theta), and tanh(|w|) w / |w|.
 
-Source: Orvieto et al., "Resurrecting Recurrent Neural Networks for Long Sequences" (2023), section 3.3 and Lemma 3.2.
+Source of the first: Orvieto et al., "Resurrecting Recurrent Neural Networks for Long Sequences" (2023), section 3.3 and
+Lemma 3.2. The second is the exponential map of the hyperbolic disc at 0: |w| is the hyperbolic distance of the pole
+from 0, so a step of w moves a slow pole as much, relative to its distance from the circle, as a fast one; and it is
+smooth at 0, where the first has a phase without meaning and a modulus without a gradient.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from l2ssm.errors import OptionError
 from l2ssm.options import positive
 
 DECAY_MIN = 1e-6  # |lam| <= exp(-DECAY_MIN): a pole that float32 still separates from the circle
+TINY = 1e-30  # below the square of any modulus that matters
 LOG_DECAY_MAX = 3.4  # |lam| >= exp(-exp(3.4)) = 1e-13: below it only underflow is left
 
 
@@ -25,6 +29,24 @@ def decay(nu: Tensor) -> Tensor:
 def poles(nu: Tensor, theta: Tensor) -> Tensor:
     """lam = exp(-decay(nu) + j theta), (n,) complex, |lam| < 1 for every finite nu and theta."""
     return torch.polar(torch.exp(-decay(nu)), theta)
+
+
+def disc_poles(w: Tensor) -> Tensor:
+    """lam = exp(-DECAY_MIN) tanh(|w|) w / |w|, (n,) complex, |lam| < 1 for every finite complex w."""
+    size = torch.sqrt(w.real**2 + w.imag**2 + TINY)
+    return math.exp(-DECAY_MIN) * (torch.tanh(size) / size) * w
+
+
+def disc_coordinates(nu: Tensor, theta: Tensor) -> Tensor:
+    """w (n,) complex with disc_poles(w) = poles(nu, theta).
+
+    >>> nu, theta = torch.tensor([-5.0, 1.0]).double(), torch.tensor([1.0, -2.0]).double()
+    >>> torch.allclose(disc_poles(disc_coordinates(nu, theta)), poles(nu, theta), rtol=1e-12)
+    True
+    """
+    rate = torch.exp(torch.clamp(nu, max=LOG_DECAY_MAX))
+    size = 0.5 * (torch.log1p(torch.exp(-rate)) - torch.log(-torch.expm1(-rate)))  # artanh(exp(-rate))
+    return torch.polar(size, theta)
 
 
 def unit_variance_scale(nu: Tensor) -> Tensor:

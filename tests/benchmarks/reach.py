@@ -1,6 +1,6 @@
 """How near each bounded parametrization comes to systems of gain 0.999 gamma: fits of the frequency response.
 
-    python tests/benchmarks/reach.py [--targets 3] [--starts 2] [--adam 900] [--lbfgs 100] [--cells bounded,l2ru]
+    python tests/benchmarks/reach.py [--targets 3] [--first 0] [--starts 2] [--adam 900] [--lbfgs 100] [--cells l2ru]
 
 Every cell starts from its own initial parameters at the same random poles; the error is the relative Frobenius error of
 the response on a grid with the target's resonances, of the better start; the table shows the median over the targets.
@@ -102,6 +102,7 @@ def fit(name: str, G: StateSpace, kind: str, seed: int, adam: int, lbfgs: int) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first target; the others follow")
     parser.add_argument("--starts", type=int, default=2)
     parser.add_argument("--adam", type=int, default=900)
     parser.add_argument("--lbfgs", type=int, default=100)
@@ -114,14 +115,14 @@ def main() -> None:
     for kind in options.classes.split(","):
         for name in options.cells.split(","):
             start, errors = time.process_time(), []
-            for k in range(options.targets):
+            for k in range(options.first, options.first + options.targets):
                 G = target(kind, k)
                 tries = [fit(name, G, kind, 10 * k + j, options.adam, options.lbfgs) for j in range(options.starts)]
                 errors.append(min(tries))
             results.setdefault(kind, {})[name] = errors
-            shown = " ".join(f"{e:.4f}" for e in errors)
+            shown = " ".join(f"{e:.1e}" for e in errors)
             used = time.process_time() - start
-            print(f"{kind:12s} {name:18s} median {np.median(errors):.4f}   {shown}   {used:.0f} s CPU", flush=True)
+            print(f"{kind:12s} {name:18s} median {np.median(errors):.1e}   {shown}   {used:.0f} s CPU", flush=True)
     if options.out:
         with open(options.out, "w") as file:
             json.dump(results, file)

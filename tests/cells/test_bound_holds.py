@@ -7,28 +7,17 @@ import pytest
 import torch
 
 from l2ssm.cells import BOUNDED_CELLS, Bounded
+from l2ssm.identification.validate import draw_cell
 from l2ssm.systems.hinf import hinf
 from l2ssm.systems.state_space import StateSpace
 
-SCALES = [0.01, 0.1, 1.0, 3.0, 10.0, 100.0]
-SIZES = [(1, 4, 1), (3, 4, 2), (2, 8, 3), (4, 6, 4)]
 GAMMA = 1.5
 
 
 def draw(name, seed, dtype):
-    """A cell with parameters of one of the scales; every third one with |lam| up to exp(-1e-6) and close phases."""
-    size = SIZES[(seed // len(SCALES)) % len(SIZES)]
-    options = {"smooth": False} if name == "bounded" and (seed // 24) % 2 else {}
-    zeros = torch.zeros(size[1])
-    cell = BOUNDED_CELLS[name](*size, initial_poles=(zeros, zeros), gamma=GAMMA, **options).to(dtype)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in cell.parameters():
-            parameter.copy_(SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator))
-        if hasattr(cell, "nu") and (seed // 2) % 3 == 0:
-            cell.nu.copy_(torch.empty(cell.nu.shape).uniform_(-16, 0, generator=generator))
-            cell.theta.copy_(torch.empty(cell.nu.shape).uniform_(0, 3.2 if seed % 2 else 0.01, generator=generator))
-    return cell
+    """Scales 0.01 to 100, |lam| up to exp(-1e-6); the bounded cell with both of its scalings."""
+    options = {"smooth": (seed // 24) % 2 == 0} if name == "bounded" else {}
+    return draw_cell(name, seed, GAMMA, dtype, **options)
 
 
 def check(name, seed, dtype):

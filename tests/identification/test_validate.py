@@ -15,11 +15,13 @@ from l2ssm.parametrizations.lti import LTI
 
 @pytest.mark.parametrize("name", BOUNDED_CELLS)
 def test_each_parametrization_passes(name):
-    result = validate([name], draws=12, lmi_draws=1, gamma=2.5, dtypes=["float32"])
+    result = validate([name], draws=12, lmi_draws=3, gamma=2.5, dtypes=["float32"])
     row = result.rows[0]
     assert result.passed, str(result)
     assert len(row.ratios) == row.proved == row.closed_form == 12
-    assert row.lmi["CLARABEL"][0] == pytest.approx(1, abs=1e-4)
+    solved = [gain for gain in row.lmi["CLARABEL"] if not np.isnan(gain)]  # not those of poles next to the circle
+    assert solved
+    np.testing.assert_allclose(solved, 1, atol=1e-4)
     assert str(result).count("\n") == 1
 
 

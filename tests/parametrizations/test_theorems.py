@@ -11,7 +11,7 @@ from l2ssm.parametrizations.contraction import contraction, contraction_diagonal
 from l2ssm.parametrizations.l2ru import cayley, l2ru
 from l2ssm.parametrizations.l2ru_diagonal import l2ru_diagonal, storage
 from l2ssm.parametrizations.spectral import representable, spectral_norm
-from l2ssm.parametrizations.stable import poles
+from l2ssm.parametrizations.stable import disc_poles, poles
 from l2ssm.parametrizations.supply import supply_bound
 from l2ssm.systems.modal import Modes, real_matrices
 
@@ -25,8 +25,7 @@ def free_arguments(seed, n=5, m=3, p=3, scale=1.0):
     g = torch.Generator().manual_seed(seed)
     r = min(m, p)
     return (
-        scale * normal(g, n),
-        scale * normal(g, n),
+        scale * normal(g, n, complex_=True),
         scale * normal(g, n, m, complex_=True),
         scale * normal(g, p, n, complex_=True),
         scale * normal(g, r, n, complex_=True),
@@ -38,8 +37,8 @@ def free_arguments(seed, n=5, m=3, p=3, scale=1.0):
 @pytest.mark.parametrize("seed", range(10))
 def test_dissipation_inequality(seed):
     """V(x+) - V(x) + |y|^2 <= u'Tu with V(x) = sum_t |Re(Ce lam^t x)|^2 + sum pd |x|^2, summed term by term."""
-    nu, theta, B, C, C2, D, log_pd = free_arguments(seed)
-    lam, pd = poles(nu, theta), torch.exp(log_pd)
+    w, B, C, C2, D, log_pd = free_arguments(seed)
+    lam, pd = disc_poles(w), torch.exp(log_pd)
     s = torch.sqrt(1 - lam.abs() ** 2)
     T = supply_bound(lam, s, B, C, C2, D, pd)
     B, C, C2 = s[:, None] * B, C * s, C2 * s
@@ -63,13 +62,13 @@ def test_dissipation_inequality(seed):
 @pytest.mark.parametrize("sizes", [(1, 1), (2, 3), (3, 2)])
 def test_bounded_diagonal_is_the_identity_inside_the_bound_and_scales_with_gamma(sizes):
     m, p = sizes
-    nu, theta, B, C, C2, D, log_pd = free_arguments(1, m=m, p=p, scale=0.1)
-    lam = poles(nu, theta)
+    w, B, C, C2, D, log_pd = free_arguments(1, m=m, p=p, scale=0.1)
+    lam = disc_poles(w)
     s = torch.sqrt(1 - lam.abs() ** 2)
-    got = bounded_diagonal(nu, theta, B, C, C2, D, log_pd, 1.0, smooth=False)
+    got = bounded_diagonal(w, B, C, C2, D, log_pd, 1.0, smooth=False)
     torch.testing.assert_close(got.B, s[:, None] * B, rtol=1e-8, atol=0)
     torch.testing.assert_close(got.C, C * s, rtol=1e-8, atol=0)
-    tripled = bounded_diagonal(nu, theta, B, C, C2, D, log_pd, 3.0, smooth=False)
+    tripled = bounded_diagonal(w, B, C, C2, D, log_pd, 3.0, smooth=False)
     torch.testing.assert_close(tripled.D, 3 * got.D)
     torch.testing.assert_close(tripled.C @ tripled.B, 3 * got.C @ got.B)
 
