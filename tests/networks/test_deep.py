@@ -176,6 +176,6 @@ def test_constant_channel_is_refused():
 def test_non_finite_parameters_are_not_frozen():
     model = DeepSSM(SCALING)
     with torch.no_grad():
-        model.blocks[0].cell.nu[0] = float("nan")
+        model.blocks[0].cell.D[0, 0] = float("nan")
     with pytest.raises(RealizationError, match="not finite"):
         freeze(model, 1.0)
