@@ -54,13 +54,15 @@ def worst_input(
 
     The iteration climbs the secant gain itself; for small R it is the power iteration on the derivative J at u, for a
     linear system the one on the system, which converges to the H-infinity norm from below as the horizon grows. Two
-    steps are made from every start, the best four are continued, the best of all also in u where starts allow it.
+    steps are made from every start, the best four are continued, the best of all also in u where starts allow it, and
+    at last over twice the horizon.
 
     Args:
         system: what `certify` takes.
         horizon: number of samples; by default ten time constants of the slowest pole, within [256, 2048].
-        starts: names from `STARTS`: u = 0, the input that centres the first layer, and that plus a step, a sinusoid at
-            the peak of the linearisation, or white noise.
+        starts: names from `STARTS`: u = 0, the input that centres the first layer, and that plus a step up or down, a
+            sinusoid at the peak of the linearisation, or white noise. A step of each size and sign leads to another
+            pattern of slopes; the deviation then starts at the peak of the linearisation there.
         seed: of the noise.
         amplitudes: RMS of the bases and of the deviations, in units of 1 / norm of the first layer if it is affine.
         iterations: steps of each continued search.
@@ -79,7 +81,28 @@ def worst_input(
         if not set(starts) <= set(OPERATING_STARTS):
             best = ascend(network, best, iterations)
         best = climb(network, best, 2 * iterations)
-    return WorstInput(best.gain, best.u, best.du, f"{best.description}, {T} samples simulated in float64")
+        if horizon is None:
+            best = climb(network, _prolonged(best), iterations)
+    return WorstInput(best.gain, best.u, best.du, f"{best.description}, {len(best.u)} samples simulated in float64")
+
+
+def worst_input_table(system: Any, found: WorstInput) -> str:
+    """CSV: time, base input u, deviation du, and the outputs of u and of u + du, a column a channel."""
+    network = chain_of(system)
+    names = {"u": network.input_names, "du": network.input_names, "y": network.output_names}
+    columns = ["t"] + [f"{kind} {name}" for kind, channels in names.items() for name in channels]
+    columns += [f"y of u + du {name}" for name in network.output_names]
+    t = network.dt * np.arange(len(found.u))[:, None]
+    table = np.hstack([t, found.u, found.du, network.simulate(found.u), network.simulate(found.u + found.du)])
+    rows = [",".join(f"{x:.17g}" for x in row) for row in table.tolist()]
+    return "\n".join([",".join(f'"{name}"' for name in columns), *rows]) + "\n"
+
+
+def _prolonged(found: WorstInput) -> WorstInput:
+    """The pair with as many samples again, the last u and no deviation, from which the search goes on."""
+    T = len(found.u)
+    u = np.vstack([found.u, np.repeat(found.u[-1:], T, axis=0)])
+    return WorstInput(0.0, u, np.vstack([found.du, np.zeros_like(found.du)]), found.description)
 
 
 def lower_bound(
@@ -139,15 +162,17 @@ def _trials(
     unit, centre = _operating_point(network)
     rest = np.zeros((T, network.n_u))
     resonance, where = resonant_input(network, rest + centre)
-    shapes = {"step": rest + 1, "sine": resonance, "noise": np.random.default_rng(seed).standard_normal(rest.shape)}
+    noise = np.random.default_rng(seed).standard_normal(rest.shape)
+    shapes = {"step": (rest + 1, rest - 1), "sine": (resonance,), "noise": (noise,)}
     for name in starts:
         for size in amplitudes:
-            if name in shapes:
-                u = centre + size * unit * shapes[name]
-                text = f"base {name} of RMS {size * unit:.3g}, deviation near {where}"
-                yield WorstInput(0.0, u, size * unit * resonance, text)
-                yield WorstInput(0.0, u, 1e-3 * size * unit * resonance, text)
-            else:
+            for shape in shapes.get(name, ()):
+                u = centre + size * unit * shape
+                du, place = resonant_input(network, u) if name == "step" else (resonance, where)
+                text = f"base {name} of RMS {size * unit:.3g}, deviation near {place}"
+                yield WorstInput(0.0, u, size * unit * du, text)
+                yield WorstInput(0.0, u, 1e-3 * size * unit * du, text)
+            if name not in shapes:
                 u = rest if name == "zero" else rest + centre
                 yield WorstInput(0.0, u, size * unit * resonance, f"base {name}, deviation near {where}")
 

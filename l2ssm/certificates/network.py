@@ -29,7 +29,8 @@ SLACKS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 BALL_WIDTH = 400
 """Largest M(P, T, gain) that is tried in ball arithmetic where float64 does not decide."""
 LARGE = 300
-"""Number of inputs and outputs of nonlinearities above which gaps and slacks begin with the second."""
+"""Inputs and outputs of nonlinearities above which gaps begin with the second, slacks with the fourth, and BLAS may
+use all threads: on two threads that others want too, smaller factorizations take a hundred times longer."""
 
 
 def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
@@ -43,10 +44,14 @@ def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
     Raises:
         CertificateError: nothing was proved in time.
     """
+    from threadpoolctl import threadpool_limits
+
+    large = _width(layers, rest) > LARGE
     reason: CertificateError | SolverError = SolverError("no attempt")
-    for gap in GAPS:
+    for gap in GAPS[1 if large else 0 :]:
         try:
-            return _attempt(layers, rest, search(layers, rest, gap, clock), gap, clock)
+            with threadpool_limits(limits=None if large else 1, user_api="blas"):
+                return _attempt(layers, rest, search(layers, rest, gap, clock), clock)
         except (CertificateError, SolverError) as error:
             reason = error
         except (OverflowError, FloatingPointError) as error:
@@ -54,10 +59,9 @@ def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
     raise CertificateError(f"no joint bound was proved: {reason}")
 
 
-def _attempt(layers: Sequence[Layer], rest: bool, found: Multipliers, gap: float, clock: Clock) -> Claim:
-    large = found.forms.n_v + layers[0].n_in > LARGE
+def _attempt(layers: Sequence[Layer], rest: bool, found: Multipliers, clock: Clock) -> Claim:
     reason: CertificateError | SolverError = SolverError("no attempt")
-    for slack in SLACKS[3 if large else 0 :]:
+    for slack in SLACKS[3 if _width(layers, rest) > LARGE else 0 :]:
         clock.check()
         point = found.point.relaxed(slack)
         gain, multipliers = float(np.sqrt(point.g)), [part[:, None] for part in found.forms.split(point.T)]
@@ -104,6 +108,8 @@ def uses_rest(layers: Sequence[Layer]) -> bool:
 
 def seconds(layers: Sequence[Layer]) -> float:
     """Roughly what `joint_claim` takes on one core; its time goes into factorizations over the nonlinearities."""
-    n = layers[0].n_in + sum(constraint.widths[1] for constraint in constraints_of(layers, True)[0])
-    n_x = sum(layer.n_x for layer in layers)
-    return 3e-6 * n**3 + 2e-7 * n_x**3
+    return 3e-6 * _width(layers, True) ** 3 + 2e-7 * sum(layer.n_x for layer in layers) ** 3
+
+
+def _width(layers: Sequence[Layer], rest: bool) -> int:
+    return layers[0].n_in + sum(constraint.widths[1] for constraint in constraints_of(layers, rest)[0])

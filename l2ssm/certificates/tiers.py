@@ -96,4 +96,7 @@ def product(claims: Sequence[Claim]) -> Fraction:
 
 def worthwhile(layers: Sequence[Layer], clock: Clock) -> bool:
     """Whether the network tier may be expected to end in time."""
-    return clock.seconds + seconds(layers) < clock.limit
+    try:
+        return clock.seconds + seconds(layers) < clock.limit
+    except NotCertifiableError:
+        return False

@@ -174,15 +174,26 @@ def certify(
     output: Annotated[Path | None, typer.Option("-o", "--out", help="default: cert.json beside the model")] = None,
     kind: Annotated[str, typer.Option(help="incremental, or l2 (about any operating point)")] = "incremental",
     gamma: Annotated[float | None, typer.Option(help="prove this bound; default: the smallest one found")] = None,
+    method: Annotated[
+        str, typer.Option(help="auto, or one tier: product, block, network; or a witness: cauchy, riccati, lmi")
+    ] = "auto",
+    time_limit: Annotated[float, typer.Option(help="seconds for the tiers block and network")] = 60.0,
+    worst: Annotated[Path | None, typer.Option(help="write the worst input found to this CSV file")] = None,
 ) -> None:
-    """Prove a bound on the gain of a model; write cert.json."""
+    """Prove a bound on the gain of a model; write cert.json, and if asked the worst input that was found."""
     import l2ssm
 
     model = l2ssm.load(model_file)
-    certificate = l2ssm.certify(model, kind=kind, gamma=gamma)
+    certificate = l2ssm.certify(model, kind=kind, gamma=gamma, method=method, time_limit=time_limit)
     target = output or model_file.parent / CERTIFICATE
     certificate.save(target)
     say(f"{certificate}\nwrote {target}")
+    if worst is not None:
+        from l2ssm.certificates.falsify import worst_input, worst_input_table
+        from l2ssm.files import write_atomically
+
+        write_atomically(worst, worst_input_table(model, worst_input(model)).encode())
+        say(f"wrote {worst}")
 
 
 @app.command()
