@@ -43,6 +43,7 @@ SELECTIVE_CELLS: dict[str, type[SelectiveCell]] = {  # not linear: the input cho
     "s6": S6,
     "rglru": RGLRU,
     "bounded_selective": BoundedSelective,
+    "lag_selective": SelectiveLag,
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ from l2ssm.cells.base import complex_double, complex_parameter, real_pair
 from l2ssm.cells.diagonal_storage import assert_contraction, modal_contraction
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.cells.linear_start import assert_gain_below, decay_and_phase, modes_of_any, state_count
-from l2ssm.cells.selective import SelectiveCell
+from l2ssm.cells.selective import DiagonalSelective
 from l2ssm.parametrizations.contraction import shrink
 from l2ssm.parametrizations.selective import lossless
 from l2ssm.parametrizations.spectral import ROUNDING
@@ -26,7 +26,7 @@ from l2ssm.systems.state_space import StateSpace
 UNIT_STEP = float(np.log(np.e - 1))  # softplus of it is 1
 
 
-class BoundedSelective(SelectiveCell):
+class BoundedSelective(DiagonalSelective):
     """x+ = lam x + s w, v = s x - conj(lam) w, w = W u, y = Re(C v) + D u, with sum |y|^2 <= gamma^2 sum |u|^2.
 
     lam = exp(-step (rate - j frequency)) and s = sqrt(1 - |lam|^2) with step = softplus(S u + b): every mode decides at
@@ -93,14 +93,14 @@ class BoundedSelective(SelectiveCell):
         return f * W, self.gain() * f * C, self.gain() * f * D
 
     def coefficients(self, u: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See `SelectiveCell.coefficients`."""
+        """See `DiagonalSelective.coefficients`."""
         lam, s, w = self._modes(u)
         if resets is not None:
             lam = torch.where(resets[..., None], torch.zeros_like(lam), lam)
         return lam, s * w
 
     def read(self, u: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """See `SelectiveCell.read`."""
+        """See `DiagonalSelective.read`."""
         lam, s, w = self._modes(u)
         _, C, D = (M.to(lam.dtype if M.is_complex() else u.dtype) for M in self.maps())
         return ((s * before - lam.conj() * w) @ C.mT).real + u @ D.mT

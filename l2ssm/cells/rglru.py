@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2ssm.cells.selective import SelectiveCell
+from l2ssm.cells.selective import DiagonalSelective
 from l2ssm.errors import OptionError
 from l2ssm.options import integer
 from l2ssm.parametrizations.selective import gated_coefficients, ring_of_gates
@@ -23,7 +23,7 @@ from l2ssm.systems.selective import Selective
 SCALE = 8.0  # c of the paper
 
 
-class RGLRU(SelectiveCell):
+class RGLRU(DiagonalSelective):
     """h+ = a h + sqrt(1 - a^2) i u, log a = -8 r softplus(w), r = gate_min + (1 - gate_min) g(W_a u + b_a), y = h+.
 
     i = g(W_i u + b_i), g the logistic function, W_a and W_i block diagonal. The state of every channel obeys
@@ -75,13 +75,13 @@ class RGLRU(SelectiveCell):
         return cls(n_u, n_x, n_y, generator=generator, **options)
 
     def coefficients(self, u: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See `SelectiveCell.coefficients`."""
+        """See `DiagonalSelective.coefficients`."""
         r = self.gate_min + (1 - self.gate_min) * torch.sigmoid(self._mixed(u, self.W_a) + self.b_a)
         i = torch.sigmoid(self._mixed(u, self.W_i) + self.b_i)
         return gated_coefficients(-SCALE * r * functional.softplus(self.recurrence), i * u, resets)
 
     def read(self, u: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """See `SelectiveCell.read`."""
+        """See `DiagonalSelective.read`."""
         return after
 
     def _mixed(self, u: Tensor, W: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2ssm.cells.selective import SelectiveCell
+from l2ssm.cells.selective import DiagonalSelective
 from l2ssm.errors import OptionError
 from l2ssm.options import integer
 from l2ssm.parametrizations.sampling import LOG_DECAY, check_choice
@@ -25,7 +25,7 @@ FIELDS = ("real", "complex")
 SPREAD = 100.0  # of the initial steps, longest over shortest
 
 
-class S6(SelectiveCell):
+class S6(DiagonalSelective):
     """Channel d: x_d+ = exp(step_d A_d) x_d + step_d B u_d, y_d = C x_d+ + D_d u_d; step, B, C of all channels of u.
 
     step = softplus(W_step W_low u + b), B = W_B u, C = W_C u; B and C are shared by the channels. Every channel reads
@@ -94,7 +94,7 @@ class S6(SelectiveCell):
         return decay if self.real else torch.complex(decay, self.frequency)
 
     def coefficients(self, u: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """See `SelectiveCell.coefficients`."""
+        """See `DiagonalSelective.coefficients`."""
         step = functional.softplus(u @ self.W_low.mT @ self.W_step.mT + self.step_bias)
         a, b = s6_coefficients(step, self.A(), self._vector(u @ self.W_B.mT)[..., None, :], u, self.input_rule)
         if resets is not None:
@@ -102,7 +102,7 @@ class S6(SelectiveCell):
         return a.flatten(2), b.flatten(2)
 
     def read(self, u: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """See `SelectiveCell.read`."""
+        """See `DiagonalSelective.read`."""
         C = self._vector(u @ self.W_C.mT)
         y = torch.einsum("btdn,btn->btd", after.unflatten(2, (self.n_u, self.per_channel)), C)
         return (y if self.real else 2 * y.real) + self.D * u

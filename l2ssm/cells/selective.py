@@ -1,4 +1,4 @@
-"""`SelectiveCell`: a layer whose recurrence depends on its input, x[k+1] = a(u[k]) x[k] + b(u[k]), elementwise.
+"""`SelectiveCell`: a layer whose recurrence depends on its input; `DiagonalSelective`: one that is elementwise.
 
 The state is (batch, n_x) complex as that of every `Cell`; a cell with real states shows them in pairs.
 """
@@ -18,6 +18,43 @@ from l2ssm.systems.layer import Layer
 
 
 class SelectiveCell(nn.Module, ABC):
+    """A causal map whose coefficients the input chooses.
+
+    Attributes:
+        n_u, n_x, n_y: inputs, complex states, outputs.
+    """
+
+    n_u: int
+    n_x: int
+    n_y: int
+
+    @classmethod
+    @abstractmethod
+    def start(
+        cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
+    ) -> SelectiveCell:
+        """A cell at the beginning of a fit; see `Cell.start`."""
+
+    @abstractmethod
+    def forward(self, u: Tensor, x0: Tensor | None = None, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex.
+
+        Args:
+            u: inputs.
+            x0: state before the first sample; zero if None.
+            resets: (batch, time) booleans, true where a new record begins: the state before it does not count.
+        """
+
+    @abstractmethod
+    def stepper(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The recurrence for real time: a function (u[k] (batch, n_u), x[k]) -> (y[k], x[k+1])."""
+
+    @abstractmethod
+    def frozen(self) -> Layer:
+        """The same map as explicit float64 numbers."""
+
+
+class DiagonalSelective(SelectiveCell):
     """x[k+1] = a x[k] + b, y[k] = read(u[k], x[k], x[k+1]) with (a, b) = coefficients(u[k]).
 
     Args:
@@ -35,13 +72,6 @@ class SelectiveCell(nn.Module, ABC):
         self.states, self.real = integer("n_x", states, 1), real
         self.n_x = (states + 1) // 2 if real else states
 
-    @classmethod
-    @abstractmethod
-    def start(
-        cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
-    ) -> SelectiveCell:
-        """A cell at the beginning of a fit; see `Cell.start`."""
-
     @abstractmethod
     def coefficients(self, u: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(a, b), each (batch, time, states), of u (batch, time, n_u); a = 0 where `resets` (batch, time) is true."""
@@ -50,25 +80,15 @@ class SelectiveCell(nn.Module, ABC):
     def read(self, u: Tensor, before: Tensor, after: Tensor) -> Tensor:
         """y (batch, time, n_y) from the input and the states x[k] and x[k+1] (batch, time, states)."""
 
-    @abstractmethod
-    def frozen(self) -> Layer:
-        """The same map as explicit float64 numbers."""
-
     def forward(self, u: Tensor, x0: Tensor | None = None, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex.
-
-        Args:
-            u: inputs.
-            x0: state before the first sample; zero if None.
-            resets: (batch, time) booleans, true where a new record begins: the state before it does not count.
-        """
+        """See `SelectiveCell.forward`."""
         a, b = self.coefficients(u, resets)
         x = diag_scan(a, b, None if x0 is None else self._unpacked(x0))
         before = x[:, :-1] if resets is None else torch.where(resets[..., None], torch.zeros_like(b), x[:, :-1])
         return self.read(u, before, x[:, 1:]), self._packed(x[:, -1])
 
     def stepper(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The recurrence for real time: a function (u[k] (batch, n_u), x[k]) -> (y[k], x[k+1])."""
+        """See `SelectiveCell.stepper`."""
 
         def update(u: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
             before = self._unpacked(x)[:, None]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from l2ssm.certificates.bounded_real import Matrix
 from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.core import Core
+from l2ssm.systems.legendre_core import LegendreCore
 from l2ssm.systems.selective import Selective
 
 Array = NDArray[np.float64]
@@ -37,17 +38,29 @@ def _lossless(core: LosslessCore, embed: Embed) -> tuple[Matrix, Matrix]:
 
 def _gated(core: GatedCore, embed: Embed) -> tuple[Matrix, Matrix]:
     """alpha = S - 1, beta = S + 1 for S = sum t^k / k! <= exp(t), t = rate gate_min."""
-    t = embed(core.rate[:, None]) * embed(core.gate_min[:, None])
-    one = embed(np.ones((core.rate.size, 1)))
+    rest = _below_expm1(embed(core.rate[:, None]) * embed(core.gate_min[:, None]), embed)
+    return rest, rest + 2
+
+
+def _legendre(core: LegendreCore, embed: Embed) -> tuple[Matrix, Matrix]:
+    """alpha = 1 - 1 / S <= 1 - exp(-low), beta = 1."""
+    rest, ones = _below_expm1(embed(core.low[:, None]), embed), embed(np.ones((core.low.size, 1)))
+    return rest / (rest + 1), ones
+
+
+def _below_expm1(t: Matrix, embed: Embed) -> Matrix:
+    """S - 1 with S = sum_{k <= TERMS} t^k / k! <= exp(t), for t (n, 1) >= 0."""
+    one = embed(np.ones(t.shape))
     rest = one * 0
     for k in range(TERMS, 0, -1):
         rest = (one + rest) * t / k
-    return rest, rest + 2
+    return rest
 
 
 SUPPLIES: dict[type[Core], Callable[[Any, Embed], tuple[Matrix, Matrix]]] = {
     LosslessCore: _lossless,
     GatedCore: _gated,
+    LegendreCore: _legendre,
 }
 
 

@@ -13,6 +13,7 @@ from l2ssm.systems.attention import Attention
 from l2ssm.systems.chain import differentiate_chain
 from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.layer import Array, Layer, Linear, store_arrays
+from l2ssm.systems.legendre_core import LegendreCore
 from l2ssm.systems.product import Product
 from l2ssm.systems.rms_norm import RMSNorm
 from l2ssm.systems.s6_core import S6Core
@@ -144,6 +145,7 @@ _WITH_STATES: tuple[type[Layer], ...] = (
     S6Core,
     GatedCore,
     LosslessCore,
+    LegendreCore,
     Attention,
 )
 LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in _STATIC + _WITH_STATES}

@@ -28,6 +28,7 @@ KINDS = {
     "rglru": {"blocks": 3},
     "rglru bounded": {"gate_min": 0.1, "init": "paper"},
     "bounded_selective": {"selectivity": 1.0, "through": 0.2},
+    "lag_selective": {"step_min": 0.01, "step_max": 2.0},
 }
 
 
@@ -110,7 +111,7 @@ def test_stream_equals_parallel_run_and_frozen_numbers(kind, n):
     cell = made(kind, n)
     u = torch.randn(2, 40, n, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     x0 = torch.randn(2, cell.n_x, dtype=torch.complex128, generator=torch.Generator().manual_seed(2))
-    if cell.real and cell.states % 2:
+    if getattr(cell, "real", False) and cell.states % 2:
         x0[:, -1] = x0[:, -1].real + 0j
     with torch.no_grad():
         y, end = cell(u, x0)
@@ -146,7 +147,7 @@ def test_frozen_layers_differentiate_and_survive_bit_by_bit(kind):
     np.testing.assert_array_equal(back.simulate(u, x0), net.simulate(u, x0))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "lag_selective"])
 def test_a_reset_starts_a_new_record(kind):
     cell = made(kind)
     u = torch.randn(1, 30, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))

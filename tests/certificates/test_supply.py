@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2ssm.cells import RGLRU, S6, BoundedSelective
+from l2ssm.cells import RGLRU, S6, BoundedSelective, SelectiveLag
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.falsify import worst_input
 from l2ssm.certificates.supply_search import search
@@ -111,6 +111,24 @@ def test_gated_recurrence(gate_min):
     assert np.abs(h).max() > 0.99 * exact
     for seed in range(5):
         assert worst_coefficients(layer, 200, seed) <= certificate.gamma
+
+
+def test_memories_whose_steps_are_chosen():
+    """Contraction at every step; certified by the bounds of the steps, the better the closer they are."""
+    gains = []
+    for low in (0.01, 0.1, 1.0):
+        generator = torch.Generator().manual_seed(0)
+        cell = SelectiveLag(2, 4, 2, step_min=low, step_max=1.0, slowest=10.0, generator=generator).double()
+        with torch.no_grad():
+            cell.S.copy_(torch.randn(cell.S.shape, generator=generator))
+        layer = cell.frozen()
+        certificate = certify(chain(layer), kind="l2", lower=False)
+        found = worst_input(chain(layer), horizon=64, starts=("zero",), iterations=6).gain
+        assert max(found, *(worst_coefficients(layer, 64, seed) for seed in range(3))) <= certificate.gamma
+        gains.append(certificate.gamma)
+    assert gains[0] > gains[1] > gains[2]
+    C, W = (np.linalg.norm(M, 2) for M in (layer.C, layer.W))
+    assert gains[2] <= C * W / np.sqrt(1 - np.exp(-1.0)) * (1 + 1e-5)
 
 
 def test_constant_coefficients_reach_the_norm_of_a_relaxation_system():
