@@ -92,6 +92,11 @@ def test_the_product_is_compared_in_rationals():
         small_gain(a, certify(static(0.3), gamma=float(np.nextafter(below, 2))))
 
 
+def test_a_product_of_exactly_one_is_refused():
+    with pytest.raises(CertificateError, match="multiply to 1: "):
+        small_gain(certify(static(1.9), gamma=2.0), certify(static(0.4), gamma=0.5))
+
+
 def test_kinds():
     a, b = certify(static(0.5), kind="l2"), certify(static(1.5))
     proved = small_gain(a, b)
