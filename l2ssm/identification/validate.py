@@ -8,7 +8,7 @@ solvers are slow and only oracles - the Real Bounded Lemma as a semidefinite pro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ class Row:
         scales: scale of the parameters of each of these draws.
         failures: draws with an exception, an infinite gradient or no finite gain, described.
         proved: draws whose gain <= gamma was proved by `certify`.
-        closed_form: draws whose own storage function was proved at gamma.
+        closed_form: draws whose own storage function was proved at gamma; None for a cell without one.
         lmi: solver -> gamma of its LMI over the upper end of the bracket, one an attempt; NaN where its status was not
             "optimal". Slightly below 1 is the usual answer: solvers violate their constraints.
     """
@@ -56,8 +56,13 @@ class Row:
     scales: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     proved: int = 0
-    closed_form: int = 0
+    closed_form: int | None = 0
     lmi: dict[str, list[float]] = field(default_factory=lambda: {solver: [] for solver in SOLVERS})
+
+    @property
+    def above(self) -> int:
+        """Draws whose gain is above gamma."""
+        return sum(ratio > 1 for ratio in self.lower)
 
     @property
     def passed(self) -> bool:
@@ -80,17 +85,25 @@ class Validation:
         return all(row.passed for row in self.rows)
 
     def __str__(self) -> str:
-        head = ("parametrization", "dtype", "draws", "failed", "max H/gamma", "median", "proved", "closed form")
+        head = (
+            "parametrization",
+            "dtype",
+            "draws",
+            "failed",
+            "above",
+            "max H/gamma",
+            "median",
+            "proved",
+            "closed form",
+        )
         lines = [[*head, *(f"LMI/H {solver}" for solver in SOLVERS)]]
         for row in self.rows:
             n = len(row.ratios)
             worst, median = (f(row.ratios) if n else math.nan for f in (max, np.median))
             solved = [_solved(row.lmi[solver]) for solver in SOLVERS]
-            counts = [f"{row.proved}/{n}", f"{row.closed_form}/{n}"]
-            failed = str(len(row.failures))
-            lines.append(
-                [row.name, row.dtype, str(self.draws), failed, f"{worst:.7f}", f"{median:.3f}", *counts, *solved]
-            )
+            counts = [str(self.draws), str(len(row.failures)), str(row.above)]
+            proofs = [f"{row.proved}/{n}", "-" if row.closed_form is None else f"{row.closed_form}/{n}"]
+            lines.append([row.name, row.dtype, *counts, f"{worst:.7f}", f"{median:.3f}", *proofs, *solved])
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         return "\n".join(
             "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -152,28 +165,56 @@ def draw_cell(name: str, seed: int, gamma: float, dtype: torch.dtype = torch.flo
     return cell
 
 
-def _judge(row: Row, cell: Any, scale: float, gamma: float, lmi_draws: int) -> None:
-    from l2ssm.certificates.compose import certify
+def measure(
+    row: Row, numbers: Callable[[], Iterable[torch.Tensor]], cell: Any, realize: Callable[[], StateSpace], gamma: float
+) -> StateSpace | None:
+    """The system of a draw, its gain over gamma added to the row; or None, the failure added.
+
+    Args:
+        row: where to.
+        numbers: what the cell computes, with a gradient.
+        cell: owner of the parameters.
+        realize: the numbers as a system.
+        gamma: the prescribed gain.
+    """
     from l2ssm.systems.hinf import hinf
 
     try:
-        sum(v.abs().square().sum() for v in cell.system()).backward()
-        if not all(torch.isfinite(p.grad).all() for p in cell.parameters()):
+        sum(v.abs().square().sum() for v in numbers()).backward()  # type: ignore[union-attr]
+        if not all(p.grad is None or torch.isfinite(p.grad).all() for p in cell.parameters()):
             row.failures.append("a gradient is not finite")
-            return
-        G = cell.realization()
+            return None
+        G = realize()
         bracket = hinf(G, rtol=1e-10)
     except (L2ssmError, RuntimeError) as error:
         row.failures.append(f"{type(error).__name__}: {error}")
-        return
+        return None
+    if not math.isfinite(bracket.upper):
+        row.failures.append(f"no finite gain: {bracket.reason}")
+        return None
     row.ratios.append(bracket.upper / gamma)
     row.lower.append(bracket.lower / gamma)
+    return G
+
+
+def _judge(row: Row, cell: Any, scale: float, gamma: float, lmi_draws: int) -> None:
+    G = measure(row, cell.system, cell, cell.realization, gamma)
+    if G is None:
+        return
     row.scales.append(scale)
-    row.proved += _holds(lambda: certify(G, gamma=gamma, lower=False))
+    row.proved += proved(G, gamma)
+    assert row.closed_form is not None
     row.closed_form += _holds(lambda: assert_closed_form(cell, gamma))
     if len(row.lmi[SOLVERS[0]]) < lmi_draws and G.n_x <= LMI_STATES and 0.1 <= scale <= 3:
         for solver in SOLVERS:
-            row.lmi[solver].append(_lmi_gain(G, solver) / bracket.upper)
+            row.lmi[solver].append(_lmi_gain(G, solver) / (row.ratios[-1] * gamma))
+
+
+def proved(G: StateSpace, gamma: float) -> bool:
+    """Whether `certify` proves that the gain of G is at most gamma."""
+    from l2ssm.certificates.compose import certify
+
+    return _holds(lambda: certify(G, gamma=gamma, lower=False))
 
 
 def _holds(proof: Any) -> bool:
