@@ -5,7 +5,7 @@ scheduled   it falls geometrically from `start` to gamma in the first half of th
 learned     it is a parameter that starts at gamma, and penalty * log(gamma) is added to the mean squared error.
 
 In the series scaffold the bound holds by construction at every step. In the residual one the product bound is so far
-from tight that the ends are scaled by a certificate instead, at every validation; `scale_to_gain` has the last word.
+from tight that the decoder is scaled by a certificate instead, at every validation; `scale_to_gain` has the last word.
 """
 
 from __future__ import annotations

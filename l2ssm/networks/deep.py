@@ -10,6 +10,7 @@ Those of `scaffolds.SCAFFOLD_BLOCKS` (Mamba, Hawk, Griffin, H3, gated linear uni
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -202,7 +203,7 @@ class DeepSSM(nn.Module):
         if self.gain is None:
             return None
         unit = float(self.u_std.min() / self.y_std.max()) * (1 - GAIN_MARGIN)
-        log_ends = 0.5 * (torch.log(self.gain() * unit) + self.log_tightness.double())
+        log_ends = 0.5 * torch.log(self.gain() * unit)
         w = torch.clamp(self.shares.double(), -SHARE_LIMIT, SHARE_LIMIT)
         if self.scaffold == "series":
             w = w - w.mean()
@@ -211,7 +212,7 @@ class DeepSSM(nn.Module):
             log_ends = log_ends - 0.5 * torch.log1p(torch.exp(w[1:-1])).sum()
             w = torch.cat([ends[None], w[1:-1], -ends[None]])
         first, *middle, last = torch.unbind(w)
-        return [torch.exp(v) for v in (first + log_ends, *middle, last + log_ends)]
+        return [torch.exp(v) for v in (first + log_ends, *middle, last + log_ends + self.log_tightness.double())]
 
     def cell_gains(self) -> list[Tensor] | list[None]:
         """The factors g_1 ... g_r behind the cells, None where no gain is prescribed."""
@@ -220,7 +221,7 @@ class DeepSSM(nn.Module):
 
     @torch.no_grad()
     def tighten(self, certified: float) -> None:
-        """Scale both ends so that a gain of `certified` at the present parameters becomes gamma.
+        """Scale the decoder so that a gain of `certified` at the present parameters becomes gamma.
 
         From then on the gain is at most gamma at these parameters and where the product bound allows, no longer at all:
         what is deployed must be certified again.
@@ -229,7 +230,7 @@ class DeepSSM(nn.Module):
             certified: a proved gain of the present model, > 0.
         """
         assert self.gamma is not None
-        self.log_tightness += torch.log(torch.tensor(self.gamma * (1 - GAIN_MARGIN) / certified))
+        self.log_tightness += math.log(self.gamma * (1 - GAIN_MARGIN) / certified)
 
     def encoder(self) -> tuple[Tensor, Tensor]:
         """(W, b) acting on the standardised input; of a prescribed norm in units of the scaling, see `gains`."""
