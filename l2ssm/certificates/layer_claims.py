@@ -18,6 +18,7 @@ from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.scaling import original_size, unit_size
 from l2ssm.certificates.smallest import smallest_float, smallest_gain, spectral_norm
 from l2ssm.certificates.static_gain import gated_matrix
+from l2ssm.certificates.supply import SUPPLIES
 from l2ssm.certificates.verify import check_multiplier, check_supply
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
@@ -165,7 +166,7 @@ def _rms_norm(layer: RMSNorm, search: Search, path: str) -> Claim:
 def _selective(layer: Selective, search: Search, path: str) -> Claim:
     """By a storage function that holds whatever the input chooses."""
     name = search.name(layer, path)
-    if not search.rest:
+    if not search.rest and type(layer.core) in SUPPLIES:
         raise NotCertifiableError(
             f"{name}: the input chooses the coefficients of a Selective layer, so no gain between two inputs; "
             "kind='l2' bounds the gain from rest, where nothing before it has a bias"

@@ -205,6 +205,7 @@ def test_what_has_no_gain_is_refused_by_name():
     cases = [
         (chain(layer), "l2", "block0: the recurrence gate may close"),
         (chain(S6(2, 3, 2).frozen()), "l2", "block0: .*S6Core.*bounded_selective"),
+        (chain(S6(2, 3, 2).frozen()), "incremental", "block0: .*S6Core.*bounded_selective"),
         (chain(random_cell(0).frozen()), "incremental", "block0: .*kind='l2'"),
         (chain(Product((gate,), (eye,))), "incremental", r"layers.0 \(Product\): .*gated"),
         (chain(Residual((Product((layer,), (gate,)),))), "l2", r"layers.0.0 \(Product\)"),

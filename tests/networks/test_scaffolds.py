@@ -7,7 +7,11 @@ import pytest
 import torch
 
 from l2ssm.cells import CELLS, SELECTIVE_CELLS
-from l2ssm.errors import OptionError
+from l2ssm.certificates.compose import certify
+from l2ssm.data.record import Record
+from l2ssm.errors import NotCertifiableError, OptionError
+from l2ssm.identification.fit import fit
+from l2ssm.identification.model import load
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.fitting_parts import SCAFFOLDS
 from l2ssm.networks.freeze import freeze
@@ -112,3 +116,17 @@ def test_frozen_scaffolds_differentiate(scaffold):
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(OptionError, match=message):
         DeepSSM(SCALING, d_model=4, n_x=2, **options)
+
+
+@pytest.mark.parametrize(("scaffold", "cell"), [("mamba", "s6"), ("griffin", "rglru"), ("h3", "s4d")])
+def test_fitted_scaffolds_are_saved_and_loaded(scaffold, cell, tmp_path):
+    rng = np.random.default_rng(0)
+    u = rng.normal(size=(120, 1))
+    record = Record(u, np.cumsum(u, axis=0) * 0.1, 1.0)
+    sizes = {"layers": 3 if scaffold == "griffin" else 1, "d_model": 4, "n_x": 2, "window": 32, "steps": 2}
+    model = fit(record, cell=cell, scaffold=scaffold, **sizes)
+    model.save(tmp_path / "model.l2ssm")
+    loaded = load(tmp_path / "model.l2ssm")
+    np.testing.assert_array_equal(loaded.simulate(record), model.simulate(record))
+    with pytest.raises(NotCertifiableError, match="Product"):
+        certify(loaded, lower=False)
