@@ -78,10 +78,10 @@ ls.plots.compare(comparison, span=(0.0, 400.0)).savefig(folder / "switched_tank.
 #
 # A sequence holds a few tokens among blanks, then as many marks; at every mark the next token is to be said. One block,
 # so that the order must be kept by the recurrence itself: the one of S6 can forget by tokens and ignore blanks, that of
-# LRU forgets by samples. Both models have about 4000 parameters.
+# LRU forgets by samples. Both models have 4500 to 6000 parameters.
 
 # %%
-TOKENS, MEMORY, LENGTH = 4, 3, 32
+TOKENS, MEMORY, LENGTH = 8, 4, 32
 COPY_STEPS = 4 * STEPS
 
 
