@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from l2ssm.cli.benchmark import bench
 from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version, training_progress
 from l2ssm.cli.options import (
     CERTIFICATE,
@@ -33,7 +34,7 @@ from l2ssm.cli.options import (
 from l2ssm.cli.source import Source
 from l2ssm.cli.sweep import sweep_gamma
 from l2ssm.cli.usage import MALFORMED, REFUTED, Commands
-from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError, OptionError
+from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError
 
 app = typer.Typer(
     name="l2ssm",
@@ -259,22 +260,7 @@ def validate(
         raise typer.Exit(1)
 
 
-@app.command()
-@one_line_errors
-def bench(
-    case: Annotated[list[str] | None, typer.Option(help="batch,time,n_x,channels; default: five cases")] = None,
-    threads: Annotated[int, typer.Option(help="of torch, for all that is measured")] = 1,
-    repeats: Annotated[int, typer.Option(help="rounds; medians are shown")] = 5,
-    peers: Annotated[bool, typer.Option(help="whether LSTM, GRU and, where installed, neural-ssm run too")] = True,
-) -> None:
-    """Time the scan, forward and backward, beside the bare matrix products of the same shapes and other layers."""
-    from l2ssm.scan.bench import run, table
-
-    shapes = [text.split(",") for text in case or ()]
-    if not all(len(shape) == 4 and all(size.isdigit() and int(size) > 0 for size in shape) for shape in shapes):
-        raise OptionError(f"--case is {case}, expected four sizes such as 16,4096,64,64")
-    cases = [tuple(int(size) for size in shape) for shape in shapes] or None
-    say(table(run(cases, threads=threads, repeats=repeats, peers=peers)))
+app.command()(one_line_errors(bench))
 
 
 @app.command()
