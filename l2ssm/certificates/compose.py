@@ -80,10 +80,8 @@ def certify(
     selective = any(isinstance(layer, Selective) for layer in network.dynamic_layers().values())
     search = Search(method, eps, names, rest=kind == "l2")
     _refuse_unstable(network, names)
-    joint = not selective and method in ("auto", "block", "network")
+    joint = method in ("auto", "block", "network")
     rest = kind == "l2" and (selective or (joint and uses_rest(network.layers)))
-    if selective and method in ("block", "network"):
-        raise OptionError(f"method {method!r} does not know selective layers; use 'product'")
     fallible = method == "block" or (rest and joint)
     tried = [] if method == "network" else [_product_tier(network, search, gamma, fallible)]
     found = _evidence(network, kind, rest, search.brackets) if lower else None
@@ -145,8 +143,10 @@ def _joint_tiers(
 
 
 def _best(tried: Sequence[Attempt]) -> tuple[Fraction, tuple[Claim, ...]]:
-    """(gain, claims) of the attempt with the smallest gain, or the error of the last one."""
+    """(gain, claims) of the attempt with the smallest gain; without one the error, that names a layer if one does."""
     proved = [(attempt.gain, attempt.claims) for attempt in tried if attempt.gain is not None]
+    if not proved and tried[0].tier == "product":
+        raise NotCertifiableError(tried[0].failure)
     if not proved:
         raise CertificateError(f"{tried[-1].tier}: {tried[-1].failure}")
     return min(proved, key=lambda one: one[0])

@@ -4,8 +4,8 @@ A constraint is about differences w of the pre-activation and v of the output. I
 
     q(w, v) = sum_i qw_i w_i^2 + 2 sum_c s_c w_c v_c - sum_c r_c v_c^2  >=  0,
 
-holds at every sample (or, for an operator with memory started at rest, summed up to every sample). `weights` gives
-(qw, s, r), linear in T, in whatever arithmetic T is; the first rows of w are those that s pairs with v.
+holds at every sample (for an operator with memory: q is at least the increase of a storage function of its own).
+`weights` gives (qw, s, r), linear in T, in whatever arithmetic T is; s pairs the first rows of w with the first of v.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from l2ssm.certificates.supply import SUPPLIES
+from l2ssm.systems.core import Core
 
 Array = NDArray[np.float64]
 Column = Any
@@ -30,8 +33,7 @@ class Slope:
     """v_c = k_c w_c with k_c in [low_c, high_c]: (v - low w)(high w - v) >= 0, times T_c >= 0 and summed.
 
     A difference of outputs of a function with slopes in the interval has this form, an output itself that of a function
-    in the sector. With low = -high it also holds, summed over time, for an operator with memory and a gain of at most
-    high in every coordinate.
+    in the sector.
 
     Attributes:
         low, high: (h,).
@@ -44,6 +46,11 @@ class Slope:
     def widths(self) -> tuple[int, int]:
         """(rows of w, rows of v)."""
         return self.low.size, self.low.size
+
+    @property
+    def pairs(self) -> int:
+        """Rows of s."""
+        return self.low.size
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,6 +91,11 @@ class Diamond:
         return 2 * self.h, self.h
 
     @property
+    def pairs(self) -> int:
+        """Rows of s."""
+        return self.h
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Of T: t, s, p, q of all channels, one below the other."""
         return 4 * self.h, 1
@@ -101,4 +113,82 @@ class Diamond:
         return [t, p, q - t, p + s * 2 - t, p * (q - t) - s * s]
 
 
-Constraint = Slope | Diamond
+@dataclass(frozen=True, eq=False)
+class Cocoercive:
+    """v = J w with J symmetric, 0 <= J <= bound I: (bound w - v)'v >= 0, times one T >= 0.
+
+    A difference of gradients of a convex function has this form: its Hessians are such J, and so is their mean.
+
+    Attributes:
+        bound: > 0.
+        h: number of channels.
+    """
+
+    bound: float
+    h: int
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """(rows of w, rows of v)."""
+        return self.h, self.h
+
+    @property
+    def pairs(self) -> int:
+        """Rows of s."""
+        return self.h
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of T."""
+        return 1, 1
+
+    def weights(self, T: Column, embed: Any) -> tuple[Column, Column, Column]:
+        """qw = 0, s = bound T / 2, r = T, in every channel."""
+        ones = embed(np.ones((self.h, 1)))
+        return ones * 0 * T, ones * embed(np.array([[self.bound]])) * T / 2, ones * T
+
+    def conditions(self, T: Column) -> list[Column]:
+        """Every entry of each of these must be >= 0."""
+        return [T]
+
+
+@dataclass(frozen=True, eq=False)
+class Supply:
+    """|x_h+|^2 - |x_h|^2 <= beta_h |w_h|^2 - alpha_h |v_h|^2 for each memory h of a steered recurrence, T_h >= 0.
+
+    It holds for every sequence of coefficients (`supply`). What chooses them depends on the input, so it is about the
+    signals of one run and not about a difference of two: only from rest.
+
+    Attributes:
+        core: of a type in `supply.SUPPLIES`.
+    """
+
+    core: Core
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """(rows of w, rows of v)."""
+        return self.core.n_drive, self.core.n_out
+
+    @property
+    def pairs(self) -> int:
+        """Rows of s."""
+        return 0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of T: one a memory."""
+        return self.core.n_memories, 1
+
+    def weights(self, T: Column, embed: Any) -> tuple[Column, Column, Column]:
+        """qw = beta T of the memory that a drive feeds, no s, r = alpha T of the memory that an output reads."""
+        memories, each = self.core.memories(), np.eye(self.core.n_memories)
+        alpha, beta = SUPPLIES[type(self.core)](self.core, embed)
+        return embed(each[memories.drives]) @ (beta * T), (T * 0)[:0, :], embed(each[memories.outputs]) @ (alpha * T)
+
+    def conditions(self, T: Column) -> list[Column]:
+        """Every entry of each of these must be >= 0."""
+        return [T]
+
+
+Constraint = Slope | Diamond | Cocoercive | Supply

@@ -14,7 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from l2ssm.certificates.constraints import SECTORS, Constraint, Diamond, Slope
+from l2ssm.certificates.constraints import SECTORS, Cocoercive, Constraint, Diamond, Slope, Supply
+from l2ssm.certificates.rigorous import exact
+from l2ssm.certificates.supply import SUPPLIES
 from l2ssm.errors import NotCertifiableError
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual, RMSNorm, Selective
@@ -100,6 +102,30 @@ def _gated(layer: Gated, signal: Signal, algebra: Algebra) -> Signal:
     return Signal(rows, rest)
 
 
+def _rms_norm(layer: RMSNorm, signal: Signal, algebra: Algebra) -> Signal:
+    """scale * v, v the gradient of n sqrt(mean u^2 + eps), a convex function with Hessians up to 1 / sqrt(eps)."""
+    v = algebra.nonlinear(Cocoercive(above_inverse_root(float(layer.eps[0])), layer.n_in), signal.rows)
+    return Signal(algebra.linear(np.diag(layer.scale), v), signal.rest)
+
+
+def above_inverse_root(eps: float) -> float:
+    """A float that is at least 1 / sqrt(eps)."""
+    bound = float(1 / np.sqrt(eps))
+    while exact(bound) ** 2 * exact(eps) < 1:
+        bound = float(np.nextafter(bound, np.inf))
+    return bound
+
+
+def _selective(layer: Selective, signal: Signal, algebra: Algebra) -> Signal:
+    """C core([S u + s, W u]) + D u."""
+    if type(layer.core) not in SUPPLIES:
+        raise NotCertifiableError(f"nothing bounds the energy of a {type(layer.core).__name__}")
+    if not signal.rest:
+        raise NotCertifiableError("a Selective layer has no gain but from rest, with no bias before it")
+    v = algebra.nonlinear(Supply(layer.core), algebra.linear(layer.W, signal.rows))
+    return Signal(algebra.linear(layer.C, v) + algebra.linear(layer.D, signal.rows), True)
+
+
 def _activate(activation: str, W: Array, b: Array, signal: Signal, algebra: Algebra) -> Signal:
     """v = sigma(W s + b) - the same of the second run."""
     rest = signal.rest and not np.any(b)
@@ -116,6 +142,8 @@ WALKS: dict[type[Layer], Callable[[Any, Signal, Algebra], Signal]] = {
     Perceptron: _perceptron,
     Contractive: _contractive,
     Gated: _gated,
+    RMSNorm: _rms_norm,
+    Selective: _selective,
 }
 
 

@@ -5,8 +5,8 @@ q_j(w_j, v_j) >= 0. If P > 0 and
 
     M = diag(P, 0, 0) + gain^2 diag(0, I, 0) - F'PF - K'K - (the matrix of sum_j q_j)  >  0
 
-then V(x) = x'Px satisfies V(x+) - V(x) + |y|^2 <= gain^2 |u|^2 - sum_j q_j <= gain^2 |u|^2 at every sample. Summed:
-sum |y|^2 <= gain^2 sum |u|^2 + V(x0) over every horizon.
+then V(x) = x'Px satisfies V(x+) - V(x) + |y|^2 <= gain^2 |u|^2 - sum_j q_j at every sample, and q_j is at least 0, or
+the increase of a storage function. Summed: sum |y|^2 <= gain^2 sum |u|^2 + V(x0) over every horizon, V of all storages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from l2ssm.certificates.constraints import Constraint
 from l2ssm.certificates.flatten import Signal, constraints_of, walk
 from l2ssm.certificates.rigorous import Arithmetic, Matrix, exact
 from l2ssm.errors import CertificateError
-from l2ssm.systems.layers import Layer
+from l2ssm.systems.layers import Dynamic, Layer
 from l2ssm.systems.state_space import StateSpace
 
 Array = NDArray[np.float64]
@@ -36,7 +36,8 @@ class Rows:
     Attributes:
         n_x, n_u, n_v: widths of the parts of z.
         F, W: rows of x+ and of w, a matrix a linear system and a nonlinearity.
-        paired: those rows of w that s pairs with v.
+        V: rows of v, likewise.
+        pairs: rows of w and of v that s pairs, likewise.
         K: rows of y.
     """
 
@@ -46,7 +47,8 @@ class Rows:
     n_v: int
     F: list[Matrix] = field(default_factory=list)
     W: list[Matrix] = field(default_factory=list)
-    paired: list[Matrix] = field(default_factory=list)
+    V: list[Matrix] = field(default_factory=list)
+    pairs: list[tuple[Matrix, Matrix]] = field(default_factory=list)
     K: Matrix = None
 
     def place(self, M: Array, column: int) -> Matrix:
@@ -71,10 +73,16 @@ class Rows:
 
     def nonlinear(self, constraint: Constraint, rows: Matrix) -> Matrix:
         """See `flatten.Algebra`."""
-        h, first = constraint.widths[1], sum(part.shape[0] for part in self.paired)
+        v = self.place(np.eye(constraint.widths[1]), self.n_x + self.n_u + sum(part.shape[0] for part in self.V))
         self.W.append(rows)
-        self.paired.append(rows[:h, :])
-        return self.place(np.eye(h), self.n_x + self.n_u + first)
+        self.V.append(v)
+        self.pairs.append((rows[: constraint.pairs, :], v[: constraint.pairs, :]))
+        return v
+
+
+def linear_states(layers: Sequence[Layer]) -> int:
+    """Number of states of the linear systems, those of P."""
+    return sum(inner.n_x for layer in layers for inner in layer.leaves() if isinstance(inner, Dynamic))
 
 
 def realize(layers: Sequence[Layer], rest: bool, arithmetic: Any) -> Rows:
@@ -86,7 +94,7 @@ def realize(layers: Sequence[Layer], rest: bool, arithmetic: Any) -> Rows:
         arithmetic: a `rigorous.Arithmetic`, or anything with an `embed` and a `block` like numpy's.
     """
     constraints, _ = constraints_of(layers, rest)
-    n_x, n_u = sum(layer.n_x for layer in layers), layers[0].n_in
+    n_x, n_u = linear_states(layers), layers[0].n_in
     rows = Rows(arithmetic, n_x, n_u, sum(constraint.widths[1] for constraint in constraints))
     rows.K = walk(layers, Signal(rows.place(np.eye(n_u), n_x), rest), rows).rows
     return rows
@@ -114,8 +122,9 @@ def joint_matrix(
         constraints, _ = constraints_of(layers, rest)
         weights = [c.weights(embed(T), embed) for c, T in zip(constraints, multipliers, strict=True)]
         qw, s, r = (rows.stack([weight[i] for weight in weights]) for i in range(3))
-        W, V = rows.stack(rows.W), rows.place(np.eye(n_v), n_x + n_u)
-        cross = rows.stack(rows.paired).T @ (s * V)
+        W, V = rows.stack(rows.W), rows.stack(rows.V)
+        w, v = (rows.stack(list(parts)) for parts in zip(*rows.pairs, strict=True))
+        cross = w.T @ (s * v)
         M = M - W.T @ (qw * W) - cross - cross.T + V.T @ (r * V)
     return M
 
@@ -131,7 +140,7 @@ def assert_joint(
 ) -> None:
     """P = P' > 0, gain > 0, admissible multipliers and M > 0, or CertificateError; arguments as in `joint_matrix`."""
     constraints, _ = constraints_of(layers, rest)
-    n_x = sum(layer.n_x for layer in layers)
+    n_x = linear_states(layers)
     shapes = [c.shape for c in constraints]
     if P.shape != (n_x, n_x) or [T.shape for T in multipliers] != shapes:
         raise CertificateError(f"{name}: expected a P of shape {(n_x, n_x)} and multipliers of shapes {shapes}")

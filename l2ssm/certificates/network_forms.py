@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.linalg import block_diag
 
 from l2ssm.certificates.constraints import Constraint, Diamond
+from l2ssm.errors import SolverError
 
 Array = NDArray[np.float64]
 
@@ -18,7 +19,7 @@ DIAMOND_START = (1.0, 0.25, 1.0, 1.2)  # t, s, p, q: strictly admissible
 
 
 class Forms:
-    """The quadratic constraints of a network, stacked: qw, s, r as linear maps of T, and the w that s pairs with v."""
+    """The quadratic constraints of a network, stacked: qw, s, r as linear maps of T, and what s pairs."""
 
     def __init__(self, constraints: Sequence[Constraint]) -> None:
         self.constraints = list(constraints)
@@ -27,19 +28,28 @@ class Forms:
         parts = [c.weights(np.eye(size), np.asarray) for c, size in zip(constraints, self.sizes, strict=True)]
         none = [np.zeros((0, 0))]  # without it nothing at all would have one row
         self.qw, self.s, self.r = (sparse.csr_array(block_diag(*none, *(part[i] for part in parts))) for i in range(3))
-        starts = np.cumsum([0, *(c.widths[0] for c in constraints)])[:-1]
-        pairs = [start + np.arange(c.widths[1]) for c, start in zip(constraints, starts, strict=True)]
-        self.pair = np.concatenate([np.zeros(0, int), *pairs])
+        self.pair_w, self.pair_v = (self._pairs(i) for i in range(2))
         self.has_qw = bool(np.any(self.qw.data))
+
+    def _pairs(self, which: int) -> NDArray[np.int64]:
+        """Which rows of w (0) or v (1) s is about."""
+        starts = np.cumsum([0, *(c.widths[which] for c in self.constraints)])[:-1]
+        parts = [start + np.arange(c.pairs) for c, start in zip(self.constraints, starts, strict=True)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def split(self, T: Array) -> list[Array]:
         """T of every constraint."""
         return np.split(T, np.cumsum(self.sizes)[:-1]) if self.sizes else []
 
     def start(self, i: int) -> Array:
-        """Admissible multipliers of constraint i with r = 1."""
+        """Admissible multipliers of constraint i with r >= 1."""
         constraint = self.constraints[i]
-        return np.repeat(DIAMOND_START if isinstance(constraint, Diamond) else (1.0,), constraint.widths[1])
+        if isinstance(constraint, Diamond):
+            return np.repeat(DIAMOND_START, constraint.h)
+        r = constraint.weights(np.ones(constraint.shape), np.asarray)[2]
+        if not np.all(r > 0):
+            raise SolverError("a memory may keep everything: its multiplier cannot pay for its output")
+        return np.full(constraint.shape[0], 1 / float(np.min(r)))
 
     def barrier(self, T: Array) -> tuple[float, Array, Array]:
         """(value, gradient, Hessian) of -sum log(conditions / T), those that T > 0 does not imply; >= 0 far inside."""

@@ -71,9 +71,9 @@ class Problem:
         Phi = -adjoint(Y) @ Y
         if forms.has_qw:
             Phi -= adjoint(W) @ (qw[:, None] * W)
-        cross = s[:, None] * W[:, forms.pair]
-        Phi[:, u:] -= cross
-        Phi[:, :, u:] -= adjoint(cross)
+        cross = s[:, None] * W[:, forms.pair_w]
+        Phi[:, u + forms.pair_v] -= cross
+        Phi[:, :, u + forms.pair_v] -= adjoint(cross)
         n = Phi.shape[-1]
         Phi[:, range(n), range(n)] += np.append(np.full(u, point.g), r)
         return Phi
@@ -92,7 +92,7 @@ class Problem:
     def newton(self, point: Point, beta: float) -> tuple[Array, Array]:
         """(gradient, Hessian) with respect to (T, g)."""
         forms = self.forms
-        n = forms.n_w + 2 * forms.n_v + 1
+        n = forms.n_w + forms.pair_w.size + forms.n_v + 1
         atoms, M = np.zeros(n), np.zeros((n, n))
         for k in self.chunks:
             self._add(k, point, atoms, M)
@@ -116,7 +116,7 @@ class Problem:
         the rows of (W, V, I_u).
         """
         forms, u = self.forms, self.responses.n_u
-        n_w, n_v, pair = forms.n_w, forms.n_v, forms.pair
+        pw, pv = forms.pair_w, forms.pair_v
         W = self.responses.W[k]
         Psi = np.stack([inverse(Phi) for Phi in self.phi(k, point)])
         factor: ComplexArray = np.linalg.cholesky(Psi[:, :u, :u]).astype(np.complex128)
@@ -125,22 +125,22 @@ class Problem:
         fw, fv, fu = W @ root, root[:, u:], root[:, :u]
         J = W @ K
         Gww, Gwv, Gwu, Gvv, Gvu = J @ adjoint(W), J[:, :, u:], J[:, :, :u], K[:, u:, u:], K[:, u:, :u]
-        fp, Gpp, Gpv, Gpu = fw[:, pair], Gww[:, pair][:, :, pair], Gwv[:, pair], Gwu[:, pair]
-        q, s, r = slice(0, n_w), slice(n_w, n_w + n_v), slice(n_w + n_v, n_w + 2 * n_v)
+        fp, fs, Gpp, Gpv, Gsv = fw[:, pw], fv[:, pv], Gww[:, pw][:, :, pw], Gwv[:, pw], Gvv[:, pv]
+        q, s, r = self._parts()
         atoms[q] += squares(fw, fw)
-        atoms[s] += 2 * squares(fp, fv)
+        atoms[s] += 2 * squares(fp, fs)
         atoms[r] -= squares(fv, fv)
         atoms[-1] -= float(squares(fu, fu).sum())
         if forms.has_qw:
             M[q, q] += weighted(fw, Gww, fw)
-            M[q, s] += weighted(fw, Gww[:, :, pair], fv) + weighted(fw, Gwv, fp)
+            M[q, s] += weighted(fw, Gww[:, :, pw], fs) + weighted(fw, Gwv[:, :, pv], fp)
             M[q, r] -= weighted(fw, Gwv, fv)
             M[q, -1] -= weighted(fw, Gwu, fu, trace=True)
-        both = weighted(fv, Gpv, fp)
-        M[s, s] += weighted(fv, Gpp, fv) + weighted(fp, Gvv, fp) + both + both.T
-        M[s, r] -= weighted(fv, Gpv, fv) + weighted(fp, Gvv, fv)
+        both = weighted(fs, Gpv[:, :, pv], fp)
+        M[s, s] += weighted(fs, Gpp, fs) + weighted(fp, Gsv[:, :, pv], fp) + both + both.T
+        M[s, r] -= weighted(fs, Gpv, fv) + weighted(fp, Gsv, fv)
         M[r, r] += weighted(fv, Gvv, fv)
-        M[s, -1] -= weighted(fv, Gpu, fu, trace=True) + weighted(fp, Gvu, fu, trace=True)
+        M[s, -1] -= weighted(fs, Gwu[:, pw], fu, trace=True) + weighted(fp, Gvu[:, pv], fu, trace=True)
         M[r, -1] += weighted(fv, Gvu, fu, trace=True)
         M[-1, -1] += float(np.sum(weighted(fu, K[:, :u, :u], fu, trace=True)))
         self._add_interior(fw, fv, Gww, Gwv, Gvv, atoms, M)
@@ -150,20 +150,26 @@ class Problem:
     ) -> None:
         """The same of -w log det Phi_vv,k: -w tr(Q dPhi_i), w tr(Q dPhi_i Q dPhi_j) with Q = Psi - R = (K - R) / 2."""
         atoms, M = sums
-        n_w, n_v, pair = self.forms.n_w, self.forms.n_v, self.forms.pair
+        pw, pv = self.forms.pair_w, self.forms.pair_v
         Qww, Qwv, Qvv = ((G - a @ adjoint(b)) / 2 for G, a, b in ((Gww, fw, fw), (Gwv, fw, fv), (Gvv, fv, fv)))
-        Qpv, Qpp = Qwv[:, pair], Qww[:, pair][:, :, pair]
-        q, s, r = slice(0, n_w), slice(n_w, n_w + n_v), slice(n_w + n_v, n_w + 2 * n_v)
+        Qpv, Qpp, Qsv = Qwv[:, pw], Qww[:, pw][:, :, pw], Qvv[:, pv]
+        Qps = Qpv[:, :, pv]
+        q, s, r = self._parts()
         atoms[q] += WEIGHT * np.einsum("kii->i", Qww).real
-        atoms[s] += 2 * WEIGHT * np.einsum("kii->i", Qpv).real
+        atoms[s] += 2 * WEIGHT * np.einsum("kii->i", Qps).real
         atoms[r] -= WEIGHT * np.einsum("kii->i", Qvv).real
         if self.forms.has_qw:
             M[q, q] += WEIGHT * inner(Qww, Qww)
-            M[q, s] += 2 * WEIGHT * inner(Qww[:, :, pair], Qwv)
+            M[q, s] += 2 * WEIGHT * inner(Qww[:, :, pw], Qwv[:, :, pv])
             M[q, r] -= WEIGHT * inner(Qwv, Qwv)
-        M[s, s] += 2 * WEIGHT * (inner(Qpv, adjoint(Qpv)) + inner(Qvv, Qpp))
-        M[s, r] -= 2 * WEIGHT * inner(Qpv, Qvv)
+        M[s, s] += 2 * WEIGHT * (inner(Qps, adjoint(Qps)) + inner(Qsv[:, :, pv], Qpp))
+        M[s, r] -= 2 * WEIGHT * inner(Qpv, Qsv)
         M[r, r] += WEIGHT * inner(Qvv, Qvv)
+
+    def _parts(self) -> tuple[slice, slice, slice]:
+        """Where qw, s and r are among the atoms."""
+        n_w, n_s, n_v = self.forms.n_w, self.forms.pair_w.size, self.forms.n_v
+        return slice(0, n_w), slice(n_w, n_w + n_s), slice(n_w + n_s, n_w + n_s + n_v)
 
     def start(self) -> Point:
         """A strictly feasible point: the multipliers of the last nonlinearity first, each large enough for the next."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from l2ssm.certificates.joint import joint_matrix, realize
+from l2ssm.certificates.joint import joint_matrix, linear_states, realize
 from l2ssm.certificates.network_forms import Forms
 from l2ssm.certificates.network_multipliers import Point, Problem
 from l2ssm.certificates.network_response import evaluate
@@ -59,7 +59,7 @@ def storage(layers: Sequence[Layer], rest: bool, forms: Forms, point: Point, the
 
 def _room(layers: Sequence[Layer], rest: bool, forms: Forms, point: Point, theta: Array) -> tuple[Array, float]:
     """(scale (n_x,) powers of two, rho): diag(1/scale) X has rows of size 1 in the norm of Phi, rho X*X <= Phi."""
-    level, responses = np.zeros(sum(layer.n_x for layer in layers)), []
+    level, responses = np.zeros(linear_states(layers)), []
     for angle in theta:
         response = evaluate(layers, rest, np.array([angle]), states=True)
         try:

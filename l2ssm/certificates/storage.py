@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from l2ssm.certificates.balls import BALL, Ball
 from l2ssm.certificates.bounded_real import cauchy_storage
 from l2ssm.certificates.certificate import JOINT, JOINT_AT_REST, Certificate, Claim
+from l2ssm.certificates.constraints import Supply
+from l2ssm.certificates.flatten import constraints_of
 from l2ssm.errors import CertificateError, OptionError
 from l2ssm.systems.layers import Dynamic, Layer, Residual, Selective
 from l2ssm.systems.simulation import initial_state
@@ -73,7 +75,7 @@ def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state
         layer, n_x = run[0], sum(layer.n_x for layer in run)
         x0, state = state[:n_x], state[n_x:]
         if claim.method in (JOINT, JOINT_AT_REST):
-            norm = ((flint.arb(claim.gain) * norm) ** 2 + _quadratic(claim.witness["P"], x0)).sqrt()
+            norm = ((flint.arb(claim.gain) * norm) ** 2 + _joint_value(run, claim, x0)).sqrt()
         elif isinstance(layer, Selective):
             p = claim.witness["p"][layer.core.memories().states, 0]
             norm = ((flint.arb(claim.gain) * norm) ** 2 + _quadratic(np.diag(p), x0[: p.size])).sqrt()
@@ -85,6 +87,21 @@ def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state
         else:
             norm = flint.arb(claim.gain) * norm
     return norm
+
+
+def _joint_value(run: Sequence[Layer], claim: Claim, x0: Array) -> Ball:
+    """x'P x of the states of all linear systems, and sum_h T_h |x_h|^2 of the memories of each steered recurrence."""
+    constraints, _ = constraints_of(run, claim.method == JOINT_AT_REST)
+    weights = iter(claim.witness[f"T{i}"] for i, one in enumerate(constraints) if isinstance(one, Supply))
+    value, linear = flint.arb(0), [np.zeros(0)]
+    for layer in (leaf for one in run for leaf in one.leaves()):
+        part, x0 = x0[: layer.n_x], x0[layer.n_x :]
+        if isinstance(layer, Selective):
+            p = next(weights)[layer.core.memories().states, 0]
+            value += _quadratic(np.diag(p), part[: p.size])
+        else:
+            linear.append(part)
+    return value + _quadratic(claim.witness["P"], np.concatenate(linear))
 
 
 def _quadratic(P: Array, x0: Array) -> Ball:

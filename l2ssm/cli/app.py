@@ -182,19 +182,9 @@ def certify(
     worst: Annotated[Path | None, typer.Option(help="write the worst input found to this CSV file")] = None,
 ) -> None:
     """Prove a bound on the gain of a model; write cert.json, and if asked the worst input that was found."""
-    import l2ssm
+    from l2ssm.cli.certifying import run
 
-    model = l2ssm.load(model_file)
-    certificate = l2ssm.certify(model, kind=kind, gamma=gamma, method=method, time_limit=time_limit)
-    target = output or model_file.parent / CERTIFICATE
-    certificate.save(target)
-    say(f"{certificate}\nwrote {target}")
-    if worst is not None:
-        from l2ssm.certificates.falsify import worst_input, worst_input_table
-        from l2ssm.files import write_atomically
-
-        write_atomically(worst, worst_input_table(model, worst_input(model)).encode())
-        say(f"wrote {worst}")
+    run(model_file, output or model_file.parent / CERTIFICATE, worst, kind, gamma, method, time_limit)
 
 
 @app.command()
@@ -229,11 +219,8 @@ def verify(
         complain(f"REFUTED: {error}")
         raise typer.Exit(REFUTED) from None
     say(str(certificate))
-    say(
-        f"PROVED, about {model}"
-        if model is not None
-        else "PROVED, about the numbers in the file; no model was compared"
-    )
+    about = "the numbers in the file; no model was compared" if model is None else model
+    say(f"PROVED, about {about}")
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from l2ssm.certificates.clock import Clock
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.constraints import SECTORS, Diamond, Slope
 from l2ssm.certificates.falsify import worst_input
-from l2ssm.certificates.flatten import WALKS, constraints_of
+from l2ssm.certificates.flatten import WALKS, above_inverse_root, constraints_of
 from l2ssm.certificates.joint import joint_matrix, realize
 from l2ssm.certificates.network import joint_claim, uses_rest
 from l2ssm.certificates.network_forms import Forms
@@ -22,8 +24,9 @@ from l2ssm.certificates.statement import tier
 from l2ssm.certificates.verify import verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.contractive_cores import LosslessCore
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Perceptron, Residual
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Perceptron, Residual, RMSNorm, Selective
 from l2ssm.systems.state_space import StateSpace
 
 
@@ -125,7 +128,7 @@ def test_the_rows_are_the_network_with_the_nonlinearities_cut_out(modal, seed):
     rows = realize(N.layers, False, Floats)
     n_x, n_u, n_v = rows.n_x, rows.n_u, rows.n_v
     k = rng.standard_normal(n_v)
-    F, K, L = np.vstack(rows.F), rows.K, np.vstack(rows.paired)
+    F, K, L = np.vstack(rows.F), rows.K, np.vstack([w for w, _ in rows.pairs])
     gate = rng.standard_normal(2)  # the second pre-activation of the gated layer
     Lb = rows.W[-1][2:]
     to_v = np.linalg.solve(
@@ -361,7 +364,7 @@ def test_slopes_are_used_behind_a_bias(modal):
 
 @pytest.mark.parametrize(("into", "out"), [(1e6, 1e-6), (1e-9, 1e12), (1e15, 1e15)])
 def test_units_do_not_matter(network, into, out):
-    N = network(0)
+    N = network(0, blocks=1)
     first, last = N.layers[0], N.layers[-1]
     layers = (Affine(first.W * into, first.b), *N.layers[1:-1], Affine(last.W * out, last.b * out))
     scaled = certify(chain(*layers), method="network", lower=False)
@@ -408,11 +411,89 @@ def test_the_inequality_of_a_claim_is_strict(modal):
     assert smallest[0] > 0 > smallest[1]
 
 
-def test_layers_without_a_constraint_are_named(modal):
-    from l2ssm.systems.layers import LAYERS, RMSNorm
+def selective_network(seed: int, bias: float = 0.0) -> Interconnection:
+    """Two lossless selective layers with a norm and a static layer between, a linear system around one of them."""
+    rng = np.random.default_rng(seed)
 
-    known = set(WALKS)
-    assert known <= set(LAYERS.values())
-    if RMSNorm not in known:
-        with pytest.raises(NotCertifiableError, match="RMSNorm"):
-            constraints_of((RMSNorm(np.ones(2), np.array([1e-5])),), False)
+    def selective(n: int = 2) -> Selective:
+        core = LosslessCore(rng.uniform(0.1, 1.0, n), rng.uniform(0, 1, n))
+        shapes = (core.n_steer, 2), (core.n_steer,), (core.n_drive, 2), (2, core.n_out), (2, 2)
+        S, s, W, C, D = (0.4 * rng.standard_normal(shape) for shape in shapes)
+        return Selective(core, S, s, W, C, D)
+
+    A = StateSpace([[0.6, 0.2], [-0.2, 0.6]], 0.3 * np.eye(2), np.eye(2), 0.1 * np.eye(2))
+    static = Perceptron(
+        rng.standard_normal((3, 2)), np.zeros(3), 0.3 * rng.standard_normal((2, 3)), np.zeros(2), "silu"
+    )
+    return chain(
+        Affine(0.5 * rng.standard_normal((2, 1)), bias * np.ones(2)),
+        Residual((selective(), static)),
+        Residual((Dynamic(A), selective())),
+        RMSNorm(np.array([0.5, -2.0]), np.array([0.3])),
+        Affine(0.5 * rng.standard_normal((1, 2)), np.ones(1)),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_selective_layers_and_norms_from_rest(seed):
+    """Above every run, also from other initial states; far below the product."""
+    N = selective_network(seed)
+    product, joint = (certify(N, kind="l2", method=m, lower=False) for m in ("product", "network"))
+    assert joint.claims[0].method == JOINT_AT_REST
+    assert joint.gamma < 0.6 * product.gamma
+    rng, rest = np.random.default_rng(seed), N.simulate(np.zeros((80, 1)))
+    for size in 10.0 ** np.arange(-3, 4):
+        u, x0 = size * rng.standard_normal((80, 1)), rng.choice([0, size]) * rng.standard_normal(N.n_x)
+        energy = np.sum((N.simulate(u, x0) - rest) ** 2)
+        assert energy <= joint.bound(x0, np.sum(u**2)) * (1 + 1e-12)
+    assert worst_input(N, horizon=150, starts=("zero",), iterations=10).gain <= joint.gamma
+    assert verify(joint, arithmetic="float").verified
+    with pytest.raises(NotCertifiableError, match="Selective"):
+        certify(N)
+    with pytest.raises(CertificateError, match="at rest"):
+        certify(selective_network(seed, 1.0), kind="l2")
+
+
+def test_one_selective_layer_has_the_gain_of_its_own_theorem():
+    """The joint inequality of a single layer is the one of `supply`."""
+    layer = selective_network(0).layers[1].layers[0]
+    single, joint = (certify(chain(layer), kind="l2", method=m, lower=False).gamma for m in ("product", "network"))
+    assert single * (1 - 1e-6) <= joint <= single * (1 + 1e-3)
+
+
+def test_the_memories_of_a_joint_proof_store_what_they_supply():
+    """From x0 with no input the energy that comes out is below V(x0), and not far below for a lossless memory."""
+    core = LosslessCore(np.array([0.5]), np.array([0.3]))
+    layer = Selective(
+        core, np.zeros((1, 1)), np.zeros(1), np.array([[0.3], [0.0]]), np.array([[0.9, 0.0]]), np.zeros((1, 1))
+    )
+    N = chain(layer, Affine([[1.0]], [0.0]))
+    certificate = certify(N, kind="l2", method="network", lower=False)
+    x0 = np.array([1.0, -0.5])
+    out = np.sum(N.simulate(np.zeros((400, 1)), x0) ** 2)
+    assert 0.2 * certificate.bound(x0) <= out <= certificate.bound(x0)
+    assert certificate.bound(2 * x0) == pytest.approx(4 * certificate.bound(x0), rel=1e-12)
+
+
+def test_a_norm_is_as_steep_as_its_theorem_says(modal):
+    """v = J w, 0 <= J <= bound I, for differences of u / rms, tight at 0; 1 / sqrt(eps) is rounded upwards."""
+    rng, eps = np.random.default_rng(0), 0.3
+    layer = RMSNorm(np.ones(3), np.array([eps]))
+    a, b = rng.standard_normal((2, 5000, 3)) * 10.0 ** rng.uniform(-3, 2, (5000, 1))
+    w, v = b - a, layer.run(b, np.zeros(0)) - layer.run(a, np.zeros(0))
+    bound = above_inverse_root(eps)
+    assert np.all(np.sum((bound * w - v) * v, axis=1) >= -1e-12 * np.sum(w * w, axis=1))
+    assert certify(chain(layer), method="network", lower=False).gamma == pytest.approx(bound, rel=1e-3)
+    for number in (eps, 1e-5, 4.0, 1e-300, 7e300):
+        bound = above_inverse_root(number)
+        assert Fraction(bound) ** 2 * Fraction(number) >= 1
+        assert bound == pytest.approx(number**-0.5, rel=1e-15)
+
+
+def test_layers_without_a_constraint_are_named():
+    from l2ssm.systems.layers import LAYERS, Product
+
+    assert set(WALKS) < set(LAYERS.values())
+    identity = (Affine(np.eye(2), np.zeros(2)),)
+    with pytest.raises(NotCertifiableError, match="no quadratic constraint is known for a Product"):
+        constraints_of((Product(identity, identity),), False)

@@ -11,9 +11,12 @@ joint        1 P of any sign, 2 P not symmetric, 3 M of any sign, 4 multipliers 
              14 states of the second system on the columns of the first
 flatten      15 residual without its identity, 16 c of a contractive layer forgotten, 17 first bias of a perceptron
              ignored at rest, 18 bias of an affine layer likewise, 19 slope interval [0, 1] for all, 20 W twice in a
-             gated layer, 21 sectors whenever the layer has no bias, 22 second bias of a perceptron ignored at rest
+             gated layer, 21 sectors whenever the layer has no bias, 22 second bias of a perceptron ignored at rest,
+             38 selective layers between any two inputs, 39 scale of a norm forgotten, 40 1 / sqrt(eps) to nearest
+storage      41 memories forgotten in V
 constraints  23 upper slope only, 24 qw of the other sign, 25 b of a diamond not divided by 4, 26 p (q - t) >= s^2
-             forgotten, 27 p + 2 s >= t forgotten, 28 q >= t forgotten
+             forgotten, 27 p + 2 s >= t forgotten, 28 q >= t forgotten, 35 bound of a norm halved, 36 alpha and beta
+             exchanged, 37 drives of another memory
 verify       29 joint at rest in kind incremental, 30 at rest behind a bias, 31 claims about fewer layers than there
              are, 32 a run of layers proved by its first, 33 extra arrays in a witness
 statement    34 a proof from rest said to be about any operating point
@@ -183,18 +186,31 @@ def _louder(N: Interconnection, rng: np.random.Generator, size: float) -> tuple[
     return replace(N, layers=tuple(layers)), 1 + size
 
 
-@settings(max_examples=3000, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+OPTIONS = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck), "database": None}
+
+
+def assert_refused(forged: Certificate, arithmetic: str) -> None:
+    with pytest.raises(CertificateError):
+        verify(forged, arithmetic=arithmetic)
+
+
+@settings(max_examples=500, **OPTIONS)
 @given(forgeries())
 def test_no_forgery_is_accepted(forged):
-    with pytest.raises(CertificateError):
-        verify(forged, arithmetic="float")
+    assert_refused(forged, "float")
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=60, **OPTIONS)
 @given(forgeries())
 def test_no_forgery_is_accepted_by_balls(forged):
-    with pytest.raises(CertificateError):
-        verify(forged)
+    assert_refused(forged, "ball")
+
+
+@pytest.mark.slow
+@settings(max_examples=4000, **OPTIONS)
+@given(forgeries(), st.sampled_from(["float", "float", "float", "ball"]))
+def test_none_of_4000_forgeries_is_accepted(forged, arithmetic):
+    assert_refused(forged, arithmetic)
 
 
 def test_what_is_accepted_is_true():
