@@ -24,8 +24,8 @@ Column = Any
 """A column vector: numpy (n, 1), or a matrix of an arithmetic of `rigorous`."""
 
 SECTORS = {"tanh": (0.0, 1.0), "relu": (0.0, 1.0), "gelu": (0.0, 1.0), "silu": (0.0, 1.0), "gelu_tanh": (0.0, 1.0)}
-"""sigma(s) = k s with k in this interval, for all of `ACTIVATIONS`. gelu: k = Phi(s); silu, gelu_tanh: k is a value of the
-logistic function; all in (0, 1). tanh: k is the mean of sigma' in (0, 1] between 0 and s; relu: k is 0 or 1."""
+"""sigma(s) = k s with k in this interval, for all of `ACTIVATIONS`. gelu: k = Phi(s); silu, gelu_tanh: k is a value of
+the logistic function; all in (0, 1). tanh: k is the mean of sigma' in (0, 1] between 0 and s; relu: k is 0 or 1."""
 
 
 @dataclass(frozen=True, eq=False)
