@@ -173,7 +173,7 @@ def evaluate(
 def certify(
     model_file: ModelFile,
     output: Annotated[Path | None, typer.Option("-o", "--out", help="default: cert.json beside the model")] = None,
-    kind: Annotated[str, typer.Option(help="incremental, or l2 (about any operating point)")] = "incremental",
+    kind: Annotated[str, typer.Option(help="incremental, or l2 (about one operating point)")] = "incremental",
     gamma: Annotated[float | None, typer.Option(help="prove this bound; default: the smallest one found")] = None,
     method: Annotated[
         str, typer.Option(help="auto, or one tier: product, block, network; or a witness: cauchy, riccati, lmi")

@@ -24,9 +24,10 @@ from l2ssm.certificates.statement import tier
 from l2ssm.certificates.verify import verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
-from l2ssm.systems.contractive_cores import LosslessCore
+from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Perceptron, Residual, RMSNorm, Selective
+from l2ssm.systems.legendre_core import LegendreCore
 from l2ssm.systems.state_space import StateSpace
 
 
@@ -454,9 +455,19 @@ def test_selective_layers_and_norms_from_rest(seed):
         certify(selective_network(seed, 1.0), kind="l2")
 
 
-def test_one_selective_layer_has_the_gain_of_its_own_theorem():
+@pytest.mark.parametrize(
+    "core",
+    [
+        LosslessCore(np.array([0.5, 0.9]), np.array([0.3, 1.0])),
+        GatedCore(np.array([0.5, 0.9]), np.array([0.3, 0.6])),
+        LegendreCore(np.array([0.2, 0.1]), np.array([0.5, 0.4]), np.array([3, 3])),
+    ],
+)
+def test_one_selective_layer_has_the_gain_of_its_own_theorem(core):
     """The joint inequality of a single layer is the one of `supply`."""
-    layer = selective_network(0).layers[1].layers[0]
+    rng = np.random.default_rng(0)
+    shapes = (core.n_steer, 2), (core.n_steer,), (core.n_drive, 2), (2, core.n_out), (2, 2)
+    layer = Selective(core, *(0.4 * rng.standard_normal(shape) for shape in shapes))
     single, joint = (certify(chain(layer), kind="l2", method=m, lower=False).gamma for m in ("product", "network"))
     assert single * (1 - 1e-6) <= joint <= single * (1 + 1e-3)
 

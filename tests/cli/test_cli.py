@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
-from l2ssm import load
+from l2ssm import load, verify
 from l2ssm.cli.app import app
 
 FEW = ["--steps", "20", "--layers", "1", "--d-model", "4", "--n-x", "3"]
@@ -50,6 +50,28 @@ def copy(fitted, tmp_path) -> Path:
     for name in ("model.l2ssm", "cert.json", "run.json"):
         (tmp_path / name).write_bytes((fitted / name).read_bytes())
     return tmp_path
+
+
+def test_tiers_and_the_worst_input(copy):
+    """Each tier is proved, the waveform shows the gain that was found."""
+    certify = ["certify", copy / "model.l2ssm", "-o", copy / "c.json"]
+    gammas = {}
+    for method in ("product", "network"):
+        shown = run(*certify, "--method", method)
+        assert shown.exit_code == 0
+        gammas[method] = verify(copy / "c.json").gamma
+        assert ("one matrix inequality" in shown.stdout) == (method == "network")
+    assert gammas["network"] < gammas["product"]
+    assert "time limit of 1e-06 s is over" in run(*certify, "--method", "network", "--time-limit", 1e-6).stderr
+    assert "expected one of auto, product, block, network" in run(*certify, "--method", "best").stderr
+    assert run(*certify, "--method", "product", "--worst", copy / "worst.csv").exit_code == 0
+    table = np.genfromtxt(copy / "worst.csv", delimiter=",", skip_header=1)
+    t, u, du, before, after = table.T
+    model = load(copy / "model.l2ssm")
+    np.testing.assert_allclose(np.diff(t), 0.1, rtol=1e-9)
+    np.testing.assert_allclose(model.network.simulate(u + du).ravel(), after, rtol=1e-12, atol=1e-12)
+    gain = np.linalg.norm(after - before) / np.linalg.norm(du)
+    assert gain == pytest.approx(verify(copy / "c.json").lower.gain, rel=1e-6)
 
 
 def test_options_of_a_cell(csv, tmp_path):
