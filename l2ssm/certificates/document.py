@@ -136,7 +136,9 @@ def _array_in(entry: dict[str, Any]) -> NDArray[np.float64]:
         raise ValueError(f"the shape of an array is {shape}, expected one or two sizes")
     if math.prod(shape) != len(values):
         raise ValueError(f"an array of shape {shape} has {len(values)} values")
-    return np.array([_float_in(x) for x in values], dtype=np.float64).reshape(shape)
+    M = np.array([_float_in(x) for x in values], dtype=np.float64).reshape(shape)
+    M.setflags(write=False)  # what `verify` has checked stays as it is
+    return M
 
 
 def _float_in(value: Any) -> float:

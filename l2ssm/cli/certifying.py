@@ -16,9 +16,10 @@ def run(
     method: str,
     time_limit: float,
 ) -> None:
-    """The certificate of the model goes to `target`; the worst input is searched again for its waveform."""
+    """The certificate goes to `target`; the worst of the inputs it is about is searched again for its waveform."""
     import l2ssm
-    from l2ssm.certificates.falsify import worst_input, worst_input_table
+    from l2ssm.certificates.falsify import STARTS, worst_input, worst_input_table
+    from l2ssm.certificates.statement import sense
     from l2ssm.files import write_atomically
 
     model = l2ssm.load(model_file)
@@ -26,5 +27,6 @@ def run(
     certificate.save(target)
     say(f"{certificate}\nwrote {target}")
     if worst is not None:
-        write_atomically(worst, worst_input_table(model, worst_input(model)).encode())
+        starts = STARTS if sense(certificate) != "rest" else STARTS[:1]
+        write_atomically(worst, worst_input_table(model, worst_input(model, starts=starts)).encode())
         say(f"wrote {worst}")

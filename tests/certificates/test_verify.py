@@ -101,6 +101,9 @@ def test_verify_returns_a_new_object_and_copies_lose_the_flag(network):
     assert not Certificate.from_json(certificate.to_json()).verified
     with pytest.raises(dataclasses.FrozenInstanceError):
         certificate.gamma = 0.1
+    for M in certificate.claims[0].witness.values():
+        with pytest.raises(ValueError, match="read-only"):
+            M *= 0.5
 
 
 def test_objects_that_cannot_be_written_are_malformed(network):
