@@ -5,3 +5,5 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+collect_ignore = ["benchmarks"]  # scripts that measure, to be run by hand
