@@ -11,12 +11,15 @@ import torch
 from l2ssm.cells import RGLRU, S6, BoundedSelective, SelectiveLag
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.falsify import worst_input
+from l2ssm.certificates.supply import SUPPLIES
 from l2ssm.certificates.supply_search import search
 from l2ssm.certificates.verify import verify
 from l2ssm.errors import CertificateError, NotCertifiableError
+from l2ssm.systems.contractive_cores import GatedCore
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layer import Layer
 from l2ssm.systems.layers import Affine, Attention, Contractive, Perceptron, Product, Residual, RMSNorm
+from l2ssm.systems.legendre_core import LegendreCore
 from l2ssm.systems.selective import Selective
 from l2ssm.systems.state_space import StateSpace
 
@@ -129,6 +132,28 @@ def test_memories_whose_steps_are_chosen():
     assert gains[0] > gains[1] > gains[2]
     C, W = (np.linalg.norm(M, 2) for M in (layer.C, layer.W))
     assert gains[2] <= C * W / np.sqrt(1 - np.exp(-1.0)) * (1 + 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("core", "start", "before"),
+    [
+        (GatedCore([0.7], [0.4]), [1.0, 0.0], 0),
+        (LegendreCore([0.5], [3.0], [8.0]), [1.0, *7 * [0.0]], 1),
+    ],
+)
+def test_no_memory_gains_more_than_its_supply(core, start, before):
+    """|x+|^2 - |x|^2 <= beta w^2 - alpha |v|^2 whatever steers, reached by some; v is x+, or x where `before`."""
+    rng = np.random.default_rng(0)
+    alpha, beta = (x.item() for x in SUPPLIES[type(core)](core, np.asarray))
+    slack = []
+    for trial in range(1000):
+        w = rng.normal() * (trial % 2 if before else 1)
+        x0 = (start + trial % 3 * rng.normal(size=core.n_x)) * (np.arange(core.n_x) < core.n_out)
+        steer = rng.choice([-40.0, 0.0, 40.0, rng.normal()], core.n_steer)
+        v = core.run(np.tile(np.append(steer, w), (2, 1)), x0)
+        ahead, supplied = np.sum(v[before] ** 2), beta * w**2 - alpha * np.sum(v[0] ** 2)
+        slack.append((ahead - np.sum(x0**2) - supplied) / (np.sum(x0**2) + w**2))
+    assert -0.05 < max(slack) < 1e-14
 
 
 def test_constant_coefficients_reach_the_norm_of_a_relaxation_system():
