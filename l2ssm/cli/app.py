@@ -33,7 +33,7 @@ from l2ssm.cli.options import (
 )
 from l2ssm.cli.source import Source
 from l2ssm.cli.sweep import sweep_gamma
-from l2ssm.cli.usage import MALFORMED, REFUTED, Commands
+from l2ssm.cli.usage import MALFORMED, NOT_PROVED, Commands
 from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError
 
 app = typer.Typer(
@@ -105,6 +105,7 @@ def fit(
     window: Annotated[int, typer.Option(help="samples of a training window")] = 512,
     carry_state: CarryState = False,
     steps: Annotated[int, typer.Option(help="optimiser steps at most")] = 1000,
+    refine_steps: Annotated[int, typer.Option(help="then steps of L-BFGS on all samples; slow on long records")] = 0,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
 ) -> None:
@@ -117,7 +118,7 @@ def fit(
         n_init = source.official().n_init
     say(str(train))
     output.mkdir(parents=True, exist_ok=True)
-    sizes: dict[str, Any] = {"layers": layers, "d_model": d_model, "n_x": n_x, "window": window, "steps": steps}
+    sizes: dict[str, Any] = {"layers": layers, "d_model": d_model, "n_x": n_x, "window": window}
     gain: dict[str, Any] = {"gamma": gamma, "gamma_start": gamma_start, "gain_penalty": gain_penalty}
     model = l2ssm.fit(
         train,
@@ -128,6 +129,8 @@ def fit(
         initial=initial,
         n_init=n_init,
         carry_state=carry_state,
+        steps=steps,
+        refine_steps=refine_steps,
         minutes=minutes,
         seed=seed,
         progress=training_progress,
@@ -173,7 +176,7 @@ def evaluate(
 def certify(
     model_file: ModelFile,
     output: Annotated[Path | None, typer.Option("-o", "--out", help="default: cert.json beside the model")] = None,
-    kind: Annotated[str, typer.Option(help="incremental, or l2 (about one operating point)")] = "incremental",
+    kind: Annotated[str, typer.Option(help="incremental, or l2: about any one input, or from rest")] = "incremental",
     gamma: Annotated[float | None, typer.Option(help="prove this bound; default: the smallest one found")] = None,
     method: Annotated[
         str, typer.Option(help="auto, or one tier: product, block, network; or a witness: cauchy, riccati, lmi")
@@ -193,9 +196,10 @@ def verify(
     model_file: Annotated[Path | None, typer.Option("--model", help="default: model.l2ssm beside it")] = None,
     arithmetic: Annotated[str, typer.Option(help="ball, float (fast), or exact (small systems)")] = "ball",
 ) -> None:
-    """Check a certificate from its own numbers, and that it is about the model. Exit 0 proved, 2 refuted, 3 malformed.
+    """Check a certificate from its own numbers, and that it is about the model. Needs neither torch nor cvxpy.
 
-    Exit 64: the command itself was not understood, nothing was checked. Needs neither torch nor cvxpy.
+    Exit 0: proved. 2: not proved, that is false, undecided in this arithmetic, altered or about another model. 3: not a
+    certificate. 64: the command itself was not understood, nothing was checked.
     """
     from l2ssm.certificates.verify import ARITHMETICS
     from l2ssm.certificates.verify import verify as check
@@ -216,8 +220,8 @@ def verify(
     except (CertificateError, ModelFileError) as error:
         if debug["traceback"]:
             raise
-        complain(f"REFUTED: {error}")
-        raise typer.Exit(REFUTED) from None
+        complain(f"NOT PROVED: {error}")
+        raise typer.Exit(NOT_PROVED) from None
     say(str(certificate))
     about = "the numbers in the file; no model was compared" if model is None else model
     say(f"PROVED, about {about}")

@@ -20,7 +20,12 @@ TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the in
 SampleTime = Annotated[str | None, typer.Option("--dt", help="sample time in seconds, or the column that holds it")]
 TimeAxis = Annotated[int, typer.Option(help="1 if the arrays of a file are (channels, time)")]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
-ScaffoldName = Annotated[str | None, typer.Option(help="series or residual; default: series with --gamma")]
+ScaffoldName = Annotated[
+    str | None,
+    typer.Option(
+        help="series (default with --gamma), residual (default without), mamba, hawk, griffin, h3, full_glu, ..."
+    ),
+]
 StaticName = Annotated[
     str | None,
     typer.Option(help="static layers: contractive, sandwich, orthogonal, gated; perceptron, glu without --gamma"),
