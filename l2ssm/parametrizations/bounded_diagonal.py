@@ -48,13 +48,11 @@ def supply_gain(
 ) -> tuple[LTI, Tensor]:
     """(the system before it is scaled, lambda_max(T)); arguments as in `bounded_diagonal`."""
     lam = representable(disc_poles(w), precision)
-    s = torch.sqrt(1 - (lam.real**2 + lam.imag**2))
-    Bs, Cs, D = (representable(v, precision) for v in (s[:, None] * B, C * s, D))
-    B, C = Bs / s[:, None], Cs / s
-    pd = torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
-    dual = D.shape[0] < D.shape[1]
-    form = (C.mT, B.mT, C2, D.mT) if dual else (B, C, C2, D)
-    return LTI(lam, Bs, Cs, D), largest_supply(lam, s, *form, pd)
+    square = 1 - (lam.real**2 + lam.imag**2)
+    s, pd = torch.sqrt(square), torch.exp(torch.clamp(log_pd, LOG_PD_MIN, LOG_PD_MAX))
+    B, C, D = (representable(v, precision) for v in (s[:, None] * B, C * s, D))
+    form = (C.mT, B.mT, C2 * s, D.mT) if D.shape[0] < D.shape[1] else (B, C, C2 * s, D)
+    return LTI(lam, B, C, D), largest_supply(lam, *form, pd, pd * square)
 
 
 def bounded_diagonal(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -36,4 +38,15 @@ def representable(x: Tensor, precision: torch.dtype) -> Tensor:
     coarse = precision.to_complex() if x.is_complex() else precision
     if coarse == x.dtype:
         return x
-    return x + (x.detach().to(coarse).to(x.dtype) - x.detach())
+    rounded: Tensor = _Rounded.apply(x, coarse)
+    return rounded
+
+
+class _Rounded(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, coarse: torch.dtype) -> Tensor:
+        return x.to(coarse).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None

@@ -40,8 +40,8 @@ def test_dissipation_inequality(seed):
     w, B, C, C2, D, log_pd = free_arguments(seed)
     lam, pd = disc_poles(w), torch.exp(log_pd)
     s = torch.sqrt(1 - lam.abs() ** 2)
-    T = supply_bound(lam, s, B, C, C2, D, pd)
     B, C, C2 = s[:, None] * B, C * s, C2 * s
+    T = supply_bound(lam, B, C, C2, D, pd, pd * s**2)
     Ce = torch.cat([C, C2])
 
     def V(x):
