@@ -13,7 +13,7 @@ from l2ssm.certificates.clock import Clock
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.constraints import SECTORS, Diamond, Slope
 from l2ssm.certificates.falsify import worst_input
-from l2ssm.certificates.flatten import WALKS, above_inverse_root, constraints_of
+from l2ssm.certificates.flatten import WALKS, above_inverse_root, constraints_of, rests
 from l2ssm.certificates.joint import joint_matrix, realize
 from l2ssm.certificates.network import joint_claim, uses_rest
 from l2ssm.certificates.network_forms import Forms
@@ -363,6 +363,29 @@ def test_slopes_are_used_behind_a_bias(modal):
     assert not uses_rest(biased.layers)
 
 
+TINY = np.array([0.0, 1e-300])
+BIASED = {
+    "affine": Affine(np.eye(2), TINY),
+    "residual": Residual((Affine(np.eye(2), TINY),)),
+    "nested": Residual((Residual((Affine(np.eye(2), TINY),)),)),
+    "perceptron, inside": Perceptron(np.eye(2), TINY, np.eye(2), 0 * TINY, "tanh"),
+    "perceptron, behind": Perceptron(np.eye(2), 0 * TINY, np.eye(2), TINY, "tanh"),
+    "contractive": Contractive(np.eye(2), TINY, 1.0, "tanh"),
+    "gated": Gated(np.eye(2), TINY, np.eye(2), 0 * TINY, "tanh"),
+}
+
+
+@pytest.mark.parametrize("name", BIASED)
+def test_no_layer_hides_its_bias(modal, name):
+    """Behind it slopes are used, and no claim from rest is believed."""
+    first, *others = bias_free(modal, "gelu").layers
+    biased = (first, BIASED[name], *others)
+    *_, last = constraints_of(biased, True)[0]
+    assert last.low[0] < 0
+    assert not constraints_of(biased, True)[1]
+    assert not rests(biased[:2])
+
+
 @pytest.mark.parametrize(("into", "out"), [(1e6, 1e-6), (1e-9, 1e12), (1e15, 1e15)])
 def test_units_do_not_matter(network, into, out):
     N = network(0, blocks=1)
@@ -495,6 +518,8 @@ def test_a_norm_is_as_steep_as_its_theorem_says(modal):
     bound = above_inverse_root(eps)
     assert np.all(np.sum((bound * w - v) * v, axis=1) >= -1e-12 * np.sum(w * w, axis=1))
     assert certify(chain(layer), method="network", lower=False).gamma == pytest.approx(bound, rel=1e-3)
+    scaled = chain(RMSNorm(np.array([0.5, -3.0, 1.0]), np.array([eps])))
+    assert certify(scaled, method="network", lower=False).gamma == pytest.approx(3 * bound, rel=1e-3)
     for number in (eps, 1e-5, 4.0, 1e-300, 7e300):
         bound = above_inverse_root(number)
         assert Fraction(bound) ** 2 * Fraction(number) >= 1
