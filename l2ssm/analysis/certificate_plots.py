@@ -23,6 +23,7 @@ def sweep_figure(sweep: Any) -> Figure:
     from matplotlib.figure import Figure
 
     from l2ssm.analysis.style import BAND, INK, QUIET, STYLE, marker
+    from l2ssm.certificates.statement import rounded_up
 
     rows = [row for row in sweep.rows if np.isfinite(row.error)]
     with rc_context(STYLE):
@@ -41,7 +42,9 @@ def sweep_figure(sweep: Any) -> Figure:
                 axes.annotate("not prescribed", (row.proved, row.error), (0, 7), textcoords="offset points", ha="right")
         axes.axhspan(0, sweep.limit, color=BAND, alpha=0.5, zorder=0, label="keeps the fit")
         if sweep.chosen is not None:
-            axes.axvline(sweep.chosen.proved, color=INK, linewidth=1.0, label=f"gamma = {sweep.chosen.proved:.4g}")
+            axes.axvline(
+                sweep.chosen.proved, color=INK, linewidth=1.0, label=f"gamma = {rounded_up(sweep.chosen.proved, 4)}"
+            )
         if sweep.linear is not None:
             axes.axvline(sweep.linear, color=QUIET, linewidth=1.0, linestyle=":", label="gain of the linear model")
         axes.set_xscale("log")

@@ -12,6 +12,7 @@ import numpy as np
 
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.compose import certify
+from l2ssm.certificates.statement import rounded_down, rounded_up
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError, DataError, FitError, OptionError
@@ -85,7 +86,8 @@ class GainSweep:
         lines = [[f"prescribed{unit}", "proved", "worst found", "validation RMSE", "error", "seconds", ""]]
         for row in self.rows:
             gains = ["none" if row.prescribed is None else f"{row.prescribed:.4g}"]
-            gains += ["-" if gain is None else f"{gain:.4g}" for gain in (row.proved, row.found)]
+            gains += ["-" if row.proved is None else rounded_up(row.proved, 4)]
+            gains += ["-" if row.found is None else rounded_down(row.found, 4)]
             rmse = ", ".join(f"{value:.4g}" for value in row.rmse) or "-"
             note = row.failure or ("<- smallest gain that keeps the fit" if row is self.chosen else "")
             lines.append([*gains, rmse, f"{row.error:.4f}", f"{row.seconds:.0f}", note])
