@@ -127,7 +127,8 @@ def _perceptron(layer: Perceptron, search: Search, path: str) -> Claim:
     sigma = ACTIVATIONS[layer.activation]
     s1, s2 = spectral_norm(layer.W1), spectral_norm(layer.W2)
     by_norms = smallest_float(exact(s1) * exact(s2) * exact(sigma.lipschitz))
-    T, estimate = multiplier.search(layer.W1, layer.W2, sigma)
+    constant = not (np.any(layer.W1) and np.any(layer.W2))
+    T, estimate = (layer.b1, 0.0) if constant else multiplier.search(layer.W1, layer.W2, sigma)
     for slack in (1e-10, 1e-8, 1e-6):
         gain = estimate * (1 + slack)
         if not 0 < gain < by_norms:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve
 
 from l2ssm.certificates.clock import Clock
 from l2ssm.certificates.hermitian import adjoint, inner, inverse, level, log_det, room, squares, weighted
@@ -268,6 +268,6 @@ def _newton_step(point: Point, gradient: Array, H: Array) -> tuple[Array, float]
             step = -scale * cho_solve(cho_factor(H + shift * np.eye(x.size)), scale * gradient)
             step *= min(1.0, LONGEST / float(np.max(np.abs(step))))
             return step, -float(gradient @ step)
-        except LinAlgError:
+        except ValueError:  # not positive definite, or not finite
             continue
     raise SolverError("Newton's method for the multipliers failed")

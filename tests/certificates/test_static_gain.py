@@ -18,7 +18,7 @@ from l2ssm.certificates.verify import CHECKERS, verify
 from l2ssm.errors import CertificateError, NotCertifiableError
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Gated, Layer, Perceptron
+from l2ssm.systems.layers import Affine, Gated, Layer, Perceptron, Residual, RMSNorm
 
 
 def single(layer: Layer) -> Interconnection:
@@ -167,3 +167,22 @@ def test_certificates_of_both_layers_survive_their_file(tmp_path):
     certificate.save(tmp_path / "cert.json")
     assert verify(tmp_path / "cert.json", chain).gamma == certificate.gamma
     assert 0 < certificate.lower.gain <= certificate.gamma
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.0, 0.0), (0.0, 1.0), (1.0, 0.0)])
+def test_a_perceptron_without_effect(first, second):
+    """A residual branch that starts at zero: the gain of the identity, not an error of the search."""
+    layer = Perceptron(np.full((3, 2), first), np.zeros(3), np.full((2, 3), second), np.zeros(2), "tanh")
+    assert certify(single(layer), lower=False).gamma < 1e-300
+    branch = single(Residual((layer,)))
+    assert [certify(branch, method=m, lower=False).gamma for m in ("product", "auto")] == [np.nextafter(1, 2)] * 2
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+def test_a_norm_without_effect():
+    """The search for a joint claim divides by nothing; the product stays."""
+    norm = single(RMSNorm(np.zeros(2), np.array([1e-5])))
+    chain = Interconnection(
+        (*norm.layers, Affine(np.eye(2), np.zeros(2))), 1.0, ("u",) * 2, ("y",) * 2, *[("",) * 2] * 2
+    )
+    assert certify(chain, lower=False).gamma < 1e-300
