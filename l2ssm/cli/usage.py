@@ -7,8 +7,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-PROVED, REFUTED, MALFORMED = 0, 2, 3  # of verify
-USAGE = 64  # EX_USAGE of sysexits.h; the default of the parser, 2, is what verify says of a refuted certificate
+PROVED, NOT_PROVED, MALFORMED = 0, 2, 3  # of verify
+USAGE = 64  # EX_USAGE of sysexits.h; the default of the parser, 2, is what verify says of a claim not proved
 
 UsageError: Any = typer.BadParameter.__bases__[0]  # of click, or of the copy that newer typer carries
 

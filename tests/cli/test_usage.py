@@ -31,7 +31,7 @@ def test_a_usage_error_of_the_console_script_exits_with_64():
 
 def test_the_help_of_verify_lists_the_exit_codes():
     shown = " ".join(CliRunner().invoke(app, ["verify", "--help"], env={"COLUMNS": "200"}).output.split())
-    for words in ("Exit 0 proved, 2 refuted, 3 malformed", "Exit 64"):
+    for words in ("Exit 0: proved.", "2: not proved", "3: not a certificate.", "64: the command"):
         assert words in shown
 
 
