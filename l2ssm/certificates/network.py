@@ -29,12 +29,13 @@ SLACKS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 BALL_WIDTH = 400
 """Largest M(P, T, gain) that is tried in ball arithmetic where float64 does not decide."""
 LARGE = 300
-"""Inputs and outputs of nonlinearities above which gaps begin with the second, slacks with the fourth, and BLAS may
-use all threads: on two threads that others want too, smaller factorizations take a hundred times longer."""
+"""Inputs and outputs of nonlinearities above which gaps begin with the second and slacks with the fourth."""
 
 
 def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
-    """A proved claim about the run as a whole, with the smallest gain found.
+    """A proved claim about the run as a whole, with the smallest gain found; BLAS is kept to one thread meanwhile.
+
+    The matrices are small: on two threads that others want too, factorizations take up to a hundred times longer.
 
     Args:
         layers: with Schur stable linear systems.
@@ -50,7 +51,7 @@ def joint_claim(layers: Sequence[Layer], rest: bool, clock: Clock) -> Claim:
     reason: CertificateError | SolverError = SolverError("no attempt")
     for gap in GAPS[1 if large else 0 :]:
         try:
-            with threadpool_limits(limits=None if large else 1, user_api="blas"):
+            with threadpool_limits(limits=1, user_api="blas"):
                 return _attempt(layers, rest, search(layers, rest, gap, clock), clock)
         except (CertificateError, SolverError) as error:
             reason = error
