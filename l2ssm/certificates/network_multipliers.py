@@ -31,6 +31,8 @@ ComplexArray = NDArray[np.complex128]
 FIRST, GROWTH, LAST = 30.0, 10.0, 1e6  # beta
 START = 4.0  # how far the first multipliers are above their bounds
 TINY = 1e-100
+FLAT = 1e-12  # curvature, of the largest, below which a multiplier counts as without effect
+UNUSED = 1e-9  # multiplier of an output without effect, of the largest response |Y|^2
 WEIGHT = 0.01  # w
 LONGEST = 3.0  # step of any log T and log g
 CHUNK = 300_000  # entries of the Phi_k that are worked on together
@@ -176,10 +178,11 @@ class Problem:
         forms, u = self.forms, self.responses.n_u
         T = np.zeros(sum(forms.sizes))
         end, end_T = forms.n_v + u, T.size
+        least = UNUSED * (float(np.max(np.abs(self.responses.Y), initial=0.0)) ** 2 or 1.0)
         for i in reversed(range(len(forms.constraints))):
             h, unit = forms.constraints[i].widths[1], forms.start(i)
             bound = self._levels(T, slice(end - h, end), slice(end, None)).max()
-            T[end_T - unit.size : end_T] = unit * max(START * bound, TINY)
+            T[end_T - unit.size : end_T] = unit * max(START * bound, least)
             end, end_T = end - h, end_T - unit.size
         return self.lifted(T, START)
 
@@ -261,7 +264,8 @@ def _newton_step(point: Point, gradient: Array, H: Array) -> tuple[Array, float]
     """(step of (log T, log g), at most `LONGEST` in any of them, the decrease it promises to first order)."""
     x = np.append(point.T, point.g)
     gradient, H = gradient * x, H * x[:, None] * x
-    scale = 1 / np.sqrt(np.maximum(np.diag(H), TINY))
+    curvature = np.diag(H)
+    scale = 1 / np.sqrt(np.maximum(curvature, max(FLAT * float(np.max(curvature)), TINY)))
     H = (H + np.diag(gradient)) * scale[:, None] * scale
     for shift in (0.0, *10.0 ** np.arange(-6, 4)):
         try:

@@ -53,6 +53,12 @@ def search(layers: Sequence[Layer], rest: bool, gap: float, clock: Clock) -> Mul
     Raises:
         SolverError: none were found in time.
     """
+    with np.errstate(all="ignore"):  # what leaves the range of floats is not positive definite
+        return _search(layers, rest, gap, clock)
+
+
+def _search(layers: Sequence[Layer], rest: bool, gap: float, clock: Clock) -> Multipliers:
+    """`search`, frequencies being added until nothing is violated between them."""
     forms = Forms(constraints_of(layers, rest)[0])
     theta, fine = grid(layers, *COARSE), grid(layers, *FINE)
     point, beta, rough = None, FIRST, max(gap, ROUGH)

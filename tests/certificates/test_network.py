@@ -533,3 +533,31 @@ def test_layers_without_a_constraint_are_named():
     identity = (Affine(np.eye(2), np.zeros(2)),)
     with pytest.raises(NotCertifiableError, match="no quadratic constraint is known for a Product"):
         constraints_of((Product(identity, identity),), False)
+
+
+@pytest.mark.parametrize("unused", ["W1", "W2", "both"])
+def test_a_layer_without_effect_does_not_stop_the_proof(modal, unused):
+    """The bound is that of the network without it; its multiplier is pushed by nothing."""
+    rng = np.random.default_rng(0)
+    first, last = Affine(rng.standard_normal((2, 1)), np.ones(2)), Affine(rng.standard_normal((1, 2)), np.zeros(1))
+    W1, W2 = rng.standard_normal((3, 2)) * (unused == "W2"), rng.standard_normal((2, 3)) * (unused == "W1")
+    nothing = Residual((Perceptron(W1, np.ones(3), W2, np.ones(2), "gelu"),))
+    still = Contractive(np.zeros((2, 2)), np.ones(2), 0.7, "tanh")
+    G = modal(3, 3, 2, 2, 0.1)
+    acting = Residual((Dynamic(G), Perceptron(*(0.5 * rng.standard_normal(s) for s in ((4, 2), 4, (2, 4), 2)), "tanh")))
+    with_it = certify(chain(first, nothing, acting, still, last), method="network", lower=False)
+    without = certify(chain(first, acting, last), method="network", lower=False)
+    assert with_it.gamma == pytest.approx(without.gamma, rel=1e-3)
+    assert verify(with_it, arithmetic="float").verified
+
+
+def test_a_network_without_effect_has_next_to_no_gain(modal):
+    """A zero decoder: every gain > 0 is true; no search ends in a warning."""
+    N = chain(
+        Affine(np.ones((2, 1)), np.zeros(2)),
+        Residual((Dynamic(modal(3, 3, 2, 2, 0.1)),)),
+        Affine(np.zeros((1, 2)), np.ones(1)),
+    )
+    assert certify(N).gamma < 1e-300
+    N = chain(*N.layers[:2], Perceptron(np.ones((3, 2)), np.ones(3), np.zeros((2, 3)), np.ones(2), "gelu"))
+    assert certify(N).gamma < 1e-300
