@@ -18,6 +18,7 @@ from l2ssm.data.record import Record
 from l2ssm.errors import DataError, L2ssmError, ModelFileError
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.model_file import read_tensors, write_tensors
+from l2ssm.identification.noise_model import NoiseModel, predicted
 from l2ssm.networks.scaling import Scaling
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.simulation import signal
@@ -37,6 +38,7 @@ class Model:
         initial: how the state at the first sample is found.
         info: cell, sizes, options, seed, versions, data digest, history - JSON-able.
         parameters: the trained free parameters the numbers were computed from.
+        noise: model of the residual of the free run, needed to predict; see `fit_noise`.
     """
 
     network: Interconnection
@@ -44,6 +46,7 @@ class Model:
     initial: InitialState
     info: Mapping[str, Any]
     parameters: Mapping[str, NDArray] = field(default_factory=dict)
+    noise: NoiseModel | None = None
 
     @property
     def dt(self) -> float:
@@ -103,6 +106,37 @@ class Model:
             return self._run(data.u, data.y, x0)
         return self._run(signal(data, self.network.n_u), None if y is None else signal(y, self.network.n_y, "y"), x0)
 
+    @overload
+    def predict(self, data: Dataset, y: None = None, *, k: float = 1) -> list[Array]: ...
+
+    @overload
+    def predict(self, data: Record | ArrayLike, y: ArrayLike | None = None, *, k: float = 1) -> Array: ...
+
+    def predict(
+        self, data: Dataset | Record | ArrayLike, y: ArrayLike | None = None, *, k: float = 1
+    ) -> list[Array] | Array:
+        """k steps ahead: row t is the prediction of y[t] from the outputs up to y[t - k] and the inputs up to u[t].
+
+        That is the free run plus the prediction of its residual by the noise model. The free run is the same for all k
+        and its initial state is that of `simulate`, so rows count from n_init on.
+
+        Args:
+            data: a Dataset (a list is returned), a Record, or u (T, n_u); with outputs.
+            y: (T, n_y) measured outputs, where data is an array.
+            k: steps ahead, an integer >= 1; math.inf is the free run.
+
+        Raises:
+            OptionError: k is neither, or the model has no noise model of its own.
+            DataError: no outputs, and as for `simulate`.
+        """
+        if isinstance(data, Dataset):
+            return [self.predict(record, k=k) for record in data]
+        simulated = self.simulate(data, y)
+        if isinstance(data, Record):
+            y = data.y
+        measured = None if y is None else signal(y, self.network.n_y, "y")
+        return predicted(self.noise, self.network.digest, simulated, measured, k)
+
     def _run(self, u: Array, y: Array | None, x0: ArrayLike | None) -> Array:
         if x0 is not None:
             start = None if np.ndim(x0) == 0 and x0 == 0 else np.asarray(x0, dtype=np.float64)
@@ -160,14 +194,16 @@ class Model:
             head = json.loads(metadata)
             if not isinstance(head, dict) or head.get("schema") != SCHEMA:
                 raise ModelFileError(f"{path} is not a model file of schema {SCHEMA!r}")
-            groups: dict[str, dict[str, NDArray]] = {"network": {}, "scaling": {}, "initial": {}, "parameters": {}}
+            names = ("network", "scaling", "initial", "parameters", "noise")
+            groups: dict[str, dict[str, NDArray]] = {name: {} for name in names}
             for name, value in tensors.items():
                 group, _, rest = name.partition("/")
                 groups[group][rest] = value
+            noise = NoiseModel(about=head["noise"]["about"], **groups["noise"]) if groups["noise"] else None
             network = Interconnection.build(head["network"], groups["network"])
             scaling = Scaling(**groups["scaling"])
             initial = InitialState(head["initial"]["kind"], int(head["initial"]["n_init"]), **groups["initial"])
-            model = cls(network, scaling, initial, head["info"], groups["parameters"])
+            model = cls(network, scaling, initial, head["info"], groups["parameters"], noise)
         except (KeyError, TypeError, AttributeError, ValueError, L2ssmError) as error:
             if isinstance(error, ModelFileError):
                 raise
@@ -186,6 +222,9 @@ class Model:
         tensors |= {f"parameters/{name}": value for name, value in self.parameters.items()}
         initial = {"kind": self.initial.kind, "n_init": self.initial.n_init}
         head = {"schema": SCHEMA, "network": structure, "initial": initial, "info": dict(self.info)}
+        if self.noise is not None:
+            tensors |= {f"noise/{name}": getattr(self.noise, name) for name in ("coefficients", "covariance")}
+            head["noise"] = {"about": self.noise.about}
         return json.dumps(head, sort_keys=True, ensure_ascii=True, allow_nan=False), tensors
 
     def __repr__(self) -> str:
@@ -200,14 +239,21 @@ class Model:
             f"{name} {value:.4g} {unit}".strip()
             for name, value, unit in zip(self.output_names, info["valid_rmse"], self.output_units, strict=True)
         )
+        reduced = info.get("reduction")
+        before = ", before the reduction" if reduced else ""
         rows = {
             "cell": f"{info['cell']}, {info['layers']} blocks of width {info['d_model']}, {self.network.n_x} states",
-            "parameters": f"{info['n_parameters']}",
+            "parameters": f"{info['n_parameters']}{before}",
             "channels": f"{', '.join(self.input_names)} -> {', '.join(self.output_names)}, dt = {self.dt:g} s",
             "initial state": f"{self.initial.kind}, n_init = {self.n_init}",
-            "validation RMSE": valid,
+            "validation RMSE": f"{valid}{before}",
             "gain": f"{bound}; run certify(model) for a proof",
         }
+        if reduced:
+            blocks = [f"{name} {b['states'][0]} -> {b['states'][1]}" for name, b in reduced["blocks"].items()]
+            rows["reduced from"] = f"{reduced['from'][:12]}..., states {', '.join(blocks)}"
+        if self.noise is not None:
+            rows["noise model"] = f"autoregression of order {self.noise.order} of the free-run residual"
         return "\n".join(["l2ssm model", *(f"  {name:16} {value}" for name, value in rows.items())])
 
     @property

@@ -1,0 +1,35 @@
+"""`fit_noise`: a model that can predict, from the residuals of its free run on training data."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from l2ssm.data.dataset import Dataset
+from l2ssm.data.record import Record
+from l2ssm.errors import DataError
+from l2ssm.identification.model import Model
+from l2ssm.identification.noise_model import fit_autoregression
+
+
+def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Model:
+    """The model with a noise model: an autoregression of y - simulate(data), so that `Model.predict` works.
+
+    The simulation is not changed by it, nor is a certificate of its network. Data the model was trained on has smaller
+    residuals than new data; where there is enough, data kept from training gives a better noise model.
+
+    Args:
+        model: fitted; a noise model that it has is replaced.
+        data: records with outputs; the first n_init samples of each are not used.
+        max_order: largest order tried, see `fit_autoregression`.
+
+    Raises:
+        DataError: no outputs, too few samples, channels or dt that do not fit, or a free run that diverges.
+        OptionError: max_order below 0.
+    """
+    records = [data] if isinstance(data, Record) else list(data)
+    residuals = []
+    for record in records:
+        if record.y is None:
+            raise DataError(f"record {record.name!r} has no outputs: a noise model is fitted to y - simulate(record)")
+        residuals.append((record.y - model.simulate(record))[model.n_init :])
+    return dataclasses.replace(model, noise=fit_autoregression(residuals, model.network.digest, max_order))
