@@ -6,6 +6,7 @@ from typing import Any
 
 from l2ssm.cells.base import Cell, DenseCell, DiagonalCell
 from l2ssm.cells.bounded import Bounded
+from l2ssm.cells.bounded_clocked import BoundedClocked
 from l2ssm.cells.bounded_selective import BoundedSelective
 from l2ssm.cells.contraction import Contraction, ContractionDense
 from l2ssm.cells.l2ru import L2RU
@@ -43,11 +44,17 @@ SELECTIVE_CELLS: dict[str, type[SelectiveCell]] = {  # not linear: the input cho
     "s6": S6,
     "rglru": RGLRU,
     "bounded_selective": BoundedSelective,
+    "bounded_clocked": BoundedClocked,
     "lag_selective": SelectiveLag,
+}
+BOUNDED_FROM_REST: dict[str, type[SelectiveCell]] = {  # those that take a prescribed gain from rest
+    "bounded_selective": BoundedSelective,
+    "bounded_clocked": BoundedClocked,
 }
 
 __all__ = [
     "BOUNDED_CELLS",
+    "BOUNDED_FROM_REST",
     "CELLS",
     "L2RU",
     "LRU",
@@ -58,6 +65,7 @@ __all__ = [
     "S6",
     "SELECTIVE_CELLS",
     "Bounded",
+    "BoundedClocked",
     "BoundedSelective",
     "Cell",
     "Contraction",

@@ -25,7 +25,7 @@ from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.options import positive
 from l2ssm.systems.hinf import HinfBracket
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Dynamic, Residual, Selective
+from l2ssm.systems.layers import Clocked, Dynamic, Residual, Selective
 from l2ssm.systems.stability import is_schur, poles
 
 BALL_LIMIT = 512
@@ -77,7 +77,7 @@ def certify(
     _check_options(kind, method, gamma, eps, time_limit)
     network = chain_of(system)
     names = {id(layer): name for name, layer in network.dynamic_layers().items()}
-    selective = any(isinstance(layer, Selective) for layer in network.dynamic_layers().values())
+    selective = any(isinstance(layer, (Clocked, Selective)) for layer in network.dynamic_layers().values())
     search = Search(method, eps, names, rest=kind == "l2")
     _refuse_unstable(network, names)
     joint = method in ("auto", "block", "network")
@@ -161,7 +161,7 @@ def _affordable(network: Interconnection, claims: Sequence[Claim]) -> str:
 
 def _refuse_unstable(network: Interconnection, names: dict[int, str]) -> None:
     for layer in network.dynamic_layers().values():
-        if isinstance(layer, Dynamic) and not is_schur(layer.G):
+        if isinstance(layer, (Clocked, Dynamic)) and not is_schur(layer.G):
             pole = complex(poles(layer.G)[0])
             where = "on" if abs(pole) == 1 else "outside"
             shown = f"{pole.real:.10g}" if pole.imag == 0 else f"{pole:.10g}"

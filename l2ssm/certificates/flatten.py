@@ -19,7 +19,18 @@ from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.supply import SUPPLIES
 from l2ssm.errors import NotCertifiableError
 from l2ssm.systems.activations import ACTIVATIONS
-from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual, RMSNorm, Selective
+from l2ssm.systems.layers import (
+    Affine,
+    Clocked,
+    Contractive,
+    Dynamic,
+    Gated,
+    Layer,
+    Perceptron,
+    Residual,
+    RMSNorm,
+    Selective,
+)
 from l2ssm.systems.state_space import StateSpace
 
 Array = NDArray[np.float64]
@@ -152,7 +163,8 @@ def rests(layers: Sequence[Layer]) -> bool:
     return all(
         rests(layer.layers)
         if isinstance(layer, Residual)
-        else isinstance(layer, (Selective, RMSNorm)) or (type(layer) in WALKS and constraints_of([layer], True)[1])
+        else isinstance(layer, (Clocked, Selective, RMSNorm))
+        or (type(layer) in WALKS and constraints_of([layer], True)[1])
         for layer in layers
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ldexp
 from typing import Any
@@ -26,6 +26,7 @@ from l2ssm.systems.hinf import HinfBracket, hinf
 from l2ssm.systems.layers import (
     Affine,
     Attention,
+    Clocked,
     Contractive,
     Dynamic,
     Gated,
@@ -86,7 +87,7 @@ def search_chain(layers: Sequence[Layer], search: Search, path: str) -> tuple[tu
     return tuple(claims), product
 
 
-def _dynamic(layer: Dynamic, search: Search, path: str) -> Claim:
+def _dynamic(layer: Dynamic | Clocked, search: Search, path: str) -> Claim:
     """Cauchy or dense storage, see `certify`."""
     G, name = layer.G, search.name(layer, path)
     bracket = search.brackets[id(layer)] = hinf(G, upper=False)
@@ -181,6 +182,17 @@ def _selective(layer: Selective, search: Search, path: str) -> Claim:
     raise CertificateError(f"a storage function for the gain {estimate:.6g} was found, but not proved")
 
 
+def _clocked(layer: Clocked, search: Search, path: str) -> Claim:
+    """By any storage function of the linear system."""
+    if not search.rest:
+        raise NotCertifiableError(
+            f"{search.name(layer, path)}: the input sets the clock of a Clocked layer, so no gain between two inputs; "
+            "kind='l2' bounds the gain from rest, where nothing before it has a bias"
+        )
+    claim = _dynamic(layer, search, path)
+    return replace(claim, method=f"{claim.method} {AT_REST}")
+
+
 def _product(layer: Product, search: Search, path: str) -> Claim:
     """None: quadratic in the input where neither branch is bounded."""
     raise NotCertifiableError(
@@ -207,6 +219,7 @@ CERTIFIERS: dict[type[Layer], Callable[[Any, Search, str], Claim]] = {
     Residual: _residual,
     RMSNorm: _rms_norm,
     Selective: _selective,
+    Clocked: _clocked,
     Product: _product,
     Attention: _attention,
 }

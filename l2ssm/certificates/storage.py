@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from l2ssm.certificates.balls import BALL, Ball
 from l2ssm.certificates.bounded_real import cauchy_storage
-from l2ssm.certificates.certificate import JOINT, JOINT_AT_REST, Certificate, Claim
+from l2ssm.certificates.certificate import AT_REST, JOINT, JOINT_AT_REST, Certificate, Claim
 from l2ssm.certificates.constraints import Supply
 from l2ssm.certificates.flatten import constraints_of
 from l2ssm.errors import CertificateError, OptionError
-from l2ssm.systems.layers import Dynamic, Layer, Residual, Selective
+from l2ssm.systems.layers import Clocked, Dynamic, Layer, Residual, Selective
 from l2ssm.systems.simulation import initial_state
 from l2ssm.systems.state_space import StateSpace
 
@@ -57,9 +57,10 @@ def energy_bound(certificate: Certificate, x0: ArrayLike | None, u_energy: float
 
 def storage_value(G: StateSpace, claim: Claim, x0: Array) -> Ball:
     """V(x0) >= 0 of the storage function that the claim holds, as a ball."""
-    if claim.method == "storage":
+    method = claim.method.removesuffix(AT_REST).strip()
+    if method == "storage":
         return _quadratic(claim.witness["P"], x0)
-    if claim.method != "cauchy" or G.modes is None:
+    if method != "cauchy" or G.modes is None:
         raise CertificateError(f"a claim by {claim.method!r} has no storage function for a non-zero initial state")
     w = claim.witness
     arguments = G.modes.lam[:, None], G.modes.C, w["delta"], w["C2_real"] + 1j * w["C2_imag"]
@@ -79,7 +80,7 @@ def _through(layers: Sequence[Layer], claims: Sequence[Claim], norm: Ball, state
         elif isinstance(layer, Selective):
             p = claim.witness["p"][layer.core.memories().states, 0]
             norm = ((flint.arb(claim.gain) * norm) ** 2 + _quadratic(np.diag(p), x0[: p.size])).sqrt()
-        elif isinstance(layer, Dynamic):
+        elif isinstance(layer, (Dynamic, Clocked)):
             value = storage_value(layer.G, claim, x0) if np.any(x0) else flint.arb(0)
             norm = ((flint.arb(claim.gain) * norm) ** 2 + value).sqrt()
         elif isinstance(layer, Residual):

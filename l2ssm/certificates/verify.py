@@ -29,6 +29,7 @@ from l2ssm.errors import CertificateError, MalformedCertificateError, OptionErro
 from l2ssm.systems.activations import ACTIVATIONS
 from l2ssm.systems.layers import (
     Affine,
+    Clocked,
     Contractive,
     Dynamic,
     Gated,
@@ -124,8 +125,8 @@ def check_joint(run: Sequence[Layer], claim: Claim, name: str, arithmetic: Arith
     assert_joint(run, rest, P, multipliers, claim.gain, name, arithmetic)
 
 
-def check_cauchy(layer: Dynamic, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
-    """|lam_i| < 1, delta > 0 and T < gain^2 I for the T of `bounded_real.cauchy_matrix`."""
+def check_cauchy(layer: Dynamic | Clocked, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
+    """|lam_i| < 1, delta > 0 and T < gain^2 I for the T of `bounded_real.cauchy_matrix`; see `Clocked` for those."""
     modes = layer.G.modes
     if modes is None:
         raise CertificateError(f"{name}: a Cauchy witness needs a block-diagonal A")
@@ -141,8 +142,8 @@ def check_cauchy(layer: Dynamic, claim: Claim, name: str, arithmetic: Arithmetic
     arithmetic.assert_gain(T, claim.gain, name)
 
 
-def check_storage(layer: Dynamic, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
-    """P = P' > 0 and the bounded-real matrix M(P, gain) < 0."""
+def check_storage(layer: Dynamic | Clocked, claim: Claim, name: str, arithmetic: Arithmetic) -> None:
+    """P = P' > 0 and the bounded-real matrix M(P, gain) < 0; see `Clocked` for those."""
     G = layer.G
     (P,) = _witness(claim, name, "P")
     _expect(name, P=(P, (G.n_x, G.n_x)))
@@ -246,6 +247,8 @@ CHECKERS: dict[tuple[type[Layer], str], Callable[[Any, Claim, str, Arithmetic], 
     (Residual, "sum at rest"): check_residual_at_rest,
     (RMSNorm, "slope"): check_rms_norm,
     (Selective, "supply at rest"): check_supply,
+    (Clocked, "cauchy at rest"): check_cauchy,
+    (Clocked, "storage at rest"): check_storage,
 }
 PROOFS: dict[str, Callable[[Certificate, Arithmetic], None]] = {"product": check_product}
 

@@ -11,6 +11,7 @@ import numpy as np
 from l2ssm.errors import RealizationError
 from l2ssm.systems.attention import Attention
 from l2ssm.systems.chain import differentiate_chain
+from l2ssm.systems.clocked import Clocked
 from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.layer import Array, Layer, Linear, store_arrays
 from l2ssm.systems.legendre_core import LegendreCore
@@ -25,6 +26,7 @@ __all__ = [
     "LAYERS",
     "Affine",
     "Attention",
+    "Clocked",
     "Contractive",
     "Dynamic",
     "Gated",
@@ -146,6 +148,7 @@ _WITH_STATES: tuple[type[Layer], ...] = (
     GatedCore,
     LosslessCore,
     LegendreCore,
+    Clocked,
     Attention,
 )
 LAYERS: dict[str, type[Layer]] = {cls.__name__: cls for cls in _STATIC + _WITH_STATES}

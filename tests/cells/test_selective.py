@@ -28,6 +28,7 @@ KINDS = {
     "rglru": {"blocks": 3},
     "rglru bounded": {"gate_min": 0.1, "init": "paper"},
     "bounded_selective": {"selectivity": 1.0, "through": 0.2},
+    "bounded_clocked": {"selectivity": 1.0, "span": 8.0},
     "lag_selective": {"step_min": 0.01, "step_max": 2.0},
 }
 
@@ -203,6 +204,8 @@ def test_published_initialisations():
         (lambda: S6(3, 4, 3, input_rule="tustin"), "euler, zoh"),
         (lambda: RGLRU(4, 1, 4, blocks=3), "divisor"),
         (lambda: RGLRU(4, 1, 4, gate_min=1.0), r"\[0, 1\)"),
+        (lambda: made("bounded_clocked", span=0.5), "span is 0.5, expected a finite number >= 1"),
+        (lambda: made("bounded_clocked", spam=2.0), "no option 'spam'.*span"),
     ],
 )
 def test_refusals(build, message):
