@@ -9,6 +9,7 @@ from l2ssm.cells.bounded import Bounded
 from l2ssm.cells.bounded_clocked import BoundedClocked
 from l2ssm.cells.bounded_selective import BoundedSelective
 from l2ssm.cells.contraction import Contraction, ContractionDense
+from l2ssm.cells.gain import BoundedCell
 from l2ssm.cells.l2ru import L2RU
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.cells.lag import Lag
@@ -21,25 +22,14 @@ from l2ssm.cells.s5 import S5, S5Bidirectional
 from l2ssm.cells.s6 import S6
 from l2ssm.cells.selective import SelectiveCell
 
-CELLS: dict[str, type[Any]] = {
-    "lru": LRU,
-    "s4": S4,
-    "s4d": S4D,
-    "s5": S5,
-    "lag": Lag,
+BOUNDED_CELLS: dict[str, type[BoundedCell]] = {  # those that take a prescribed gain
     "bounded": Bounded,
     "l2ru_diagonal": L2RUDiagonal,
     "contraction": Contraction,
     "contraction_dense": ContractionDense,
     "l2ru": L2RU,
 }
-BOUNDED_CELLS: dict[str, type[Any]] = {  # those that take a prescribed gain
-    "bounded": Bounded,
-    "l2ru_diagonal": L2RUDiagonal,
-    "contraction": Contraction,
-    "contraction_dense": ContractionDense,
-    "l2ru": L2RU,
-}
+CELLS: dict[str, type[Any]] = {"lru": LRU, "s4": S4, "s4d": S4D, "s5": S5, "lag": Lag, **BOUNDED_CELLS}
 SELECTIVE_CELLS: dict[str, type[SelectiveCell]] = {  # not linear: the input chooses their coefficients
     "s6": S6,
     "rglru": RGLRU,
@@ -65,6 +55,7 @@ __all__ = [
     "S6",
     "SELECTIVE_CELLS",
     "Bounded",
+    "BoundedCell",
     "BoundedClocked",
     "BoundedSelective",
     "Cell",

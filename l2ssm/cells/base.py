@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from l2ssm.errors import OptionError, RealizationError
 from l2ssm.parametrizations.lti import LTI, DenseLTI
-from l2ssm.parametrizations.stable import time_constants
+from l2ssm.parametrizations.stable import ring_of, time_constants
 from l2ssm.scan import dense_scan, lti_scan, step
 from l2ssm.systems.state_space import StateSpace
 
@@ -53,6 +53,7 @@ class Cell(nn.Module, ABC):
         *,
         slowest: float,
         generator: torch.Generator | None = None,
+        ring: Mapping[str, float] | None = None,
         **options: Any,
     ) -> Cell:
         """A cell at the beginning of a fit: its longest time constant is about `slowest` samples.
@@ -61,13 +62,18 @@ class Cell(nn.Module, ABC):
             n_u, n_x, n_y: sizes, as in the constructor.
             slowest: longest initial time constant in samples.
             generator: source of randomness.
+            ring: instead of slowest, the arguments of `stable.ring`, or those of `stable.sampled_ring`: time constants
+                in seconds, frequencies in hertz and the sample time.
             options: keyword-only options of the cell.
 
         Raises:
-            OptionError: an option that the cell does not have.
+            OptionError: an option that the cell does not have, or a ring that is neither.
         """
-        check_options(cls, options)
-        initial = time_constants(n_x, shortest=2.0, longest=max(slowest, 4.0), generator=generator)
+        check_options(cls, options, "ring")
+        if ring is None:
+            initial = time_constants(n_x, shortest=2.0, longest=max(slowest, 4.0), generator=generator)
+        else:
+            initial = ring_of(n_x, ring, generator=generator)
         return cls(n_u, n_x, n_y, initial_poles=initial, generator=generator, **options)  # type: ignore[call-arg]
 
     @abstractmethod

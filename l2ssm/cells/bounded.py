@@ -24,16 +24,11 @@ class Bounded(BoundedCell, DiagonalCell):
     """||G||_inf <= gamma for every parameter value; see `parametrizations.bounded_diagonal`.
 
     Args:
-        n_u, n_x, n_y: sizes, see `DiagonalCell`.
-        initial_poles: (nu, theta), each (n_x,).
-        gamma: prescribed gain, > 0.
-        learn_gamma: whether gamma is a parameter; it stays positive.
-        through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
+        n_u, n_x, n_y, initial_poles, gamma, learn_gamma, through, generator: see `BoundedCell`.
         smooth: whether the scale is a smooth function of the parameters.
-        generator: source of randomness.
 
     Raises:
-        OptionError: gamma is not a finite number > 0.
+        OptionError: see `BoundedCell`.
     """
 
     def __init__(
@@ -49,10 +44,22 @@ class Bounded(BoundedCell, DiagonalCell):
         smooth: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
+        super().__init__(
+            n_u,
+            n_x,
+            n_y,
+            initial_poles=initial_poles,
+            gamma=gamma,
+            learn_gamma=learn_gamma,
+            through=through,
+            generator=generator,
+        )
         self.smooth = smooth
-        w = disc_coordinates(*(v.double() for v in initial_poles))
-        self.poles_ri = nn.Parameter(torch.view_as_real(w).float())
+
+    def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
+        """See `BoundedCell.initialise`."""
+        n_u, n_x, n_y = self.n_u, self.n_x, self.n_y
+        self.poles_ri = nn.Parameter(torch.view_as_real(disc_coordinates(nu, theta)).float())
         scale = 0.15 * (n_x * max(n_u, n_y)) ** -0.25
         self.B_ri = complex_parameter(n_x, n_u, std=scale, generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=scale, generator=generator)

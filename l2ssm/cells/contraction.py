@@ -23,32 +23,13 @@ from l2ssm.systems.state_space import StateSpace
 class Contraction(BoundedCell, DiagonalCell):
     """||G||_inf < gamma for every parameter value; see `parametrizations.contraction`, complex diagonal form.
 
-    Args:
-        n_u, n_x, n_y: sizes, see `Cell`.
-        initial_poles: (nu, theta), each (n_x,); kept while K is a contraction, moved inwards otherwise.
-        gamma: prescribed gain, > 0.
-        learn_gamma: whether gamma is a parameter; it stays positive.
-        through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
-        generator: source of randomness.
-
-    Raises:
-        OptionError: gamma is not a finite number > 0.
+    Arguments of `BoundedCell`; the initial poles are kept while K is a contraction and moved inwards otherwise.
     """
 
-    def __init__(
-        self,
-        n_u: int,
-        n_x: int,
-        n_y: int,
-        *,
-        initial_poles: tuple[Tensor, Tensor],
-        gamma: float = 1.0,
-        learn_gamma: bool = False,
-        through: float = 0.6,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
-        self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
+    def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
+        """See `BoundedCell.initialise`."""
+        self.nu, self.theta = nn.Parameter(nu.float()), nn.Parameter(theta.float())
+        n_u, n_x, n_y = self.n_u, self.n_x, self.n_y
         self.B_ri = complex_parameter(n_x, n_u, std=0.3 / (n_x**0.5 + n_u**0.5), generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=0.3 / (n_x**0.5 + n_y**0.5), generator=generator)
         self.D = nn.Parameter(through * torch.eye(n_y, n_u))
@@ -97,34 +78,13 @@ class Contraction(BoundedCell, DiagonalCell):
 class ContractionDense(BoundedCell, DenseCell):
     """||G||_inf < gamma for every parameter value, complete; see `parametrizations.contraction`, dense form.
 
-    Args:
-        n_u, n_x, n_y: sizes, see `Cell`; A is 2 n_x by 2 n_x and full.
-        initial_poles: (nu, theta), each (n_x,).
-        gamma: prescribed gain, > 0.
-        learn_gamma: whether gamma is a parameter; it stays positive.
-        through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
-        generator: source of randomness.
-
-    Raises:
-        OptionError: gamma is not a finite number > 0.
+    Arguments of `BoundedCell`; A is 2 n_x by 2 n_x and full.
     """
 
-    def __init__(
-        self,
-        n_u: int,
-        n_x: int,
-        n_y: int,
-        *,
-        initial_poles: tuple[Tensor, Tensor],
-        gamma: float = 1.0,
-        learn_gamma: bool = False,
-        through: float = 0.6,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
-        nu, theta = initial_poles
-        lam = poles(nu, theta)
-        s = unit_variance_scale(nu).repeat_interleave(2)
+    def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
+        """See `BoundedCell.initialise`."""
+        n_u, n_x, n_y = self.n_u, self.n_x, self.n_y
+        lam, s = poles(nu, theta), unit_variance_scale(nu).repeat_interleave(2)
         K = torch.zeros(2 * n_x + n_y, 2 * n_x + n_u, dtype=nu.dtype)
         i = 2 * torch.arange(n_x)
         K[i, i], K[i + 1, i + 1], K[i, i + 1], K[i + 1, i] = lam.real, lam.real, -lam.imag, lam.imag

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from l2ssm.cells.base import Cell
 from l2ssm.errors import OptionError
+from l2ssm.systems.state_space import StateSpace
 
 LOG_LIMIT = 46.0  # a learned gain stays within 1e-20 .. 1e20
 
@@ -69,16 +71,53 @@ class BoundedCell(Cell):
 
     Args:
         n_u, n_x, n_y: sizes, see `Cell`.
+        initial_poles: (nu, theta), each (n_x,), see `stable.poles`.
         gamma: prescribed gain, > 0.
         learn_gamma: whether gamma is a parameter; it stays positive.
+        through: initial direct term D = through * gamma * I, in [0, 1): the skip connection, inside the bound.
+        generator: source of randomness.
 
     Raises:
-        OptionError: gamma is not a finite number > 0.
+        OptionError: a size, gamma or through out of range.
     """
 
-    def __init__(self, n_u: int, n_x: int, n_y: int, *, gamma: float, learn_gamma: bool) -> None:
+    def __init__(
+        self,
+        n_u: int,
+        n_x: int,
+        n_y: int,
+        *,
+        initial_poles: tuple[Tensor, Tensor],
+        gamma: float = 1.0,
+        learn_gamma: bool = False,
+        through: float = 0.6,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__(n_u, n_x, n_y)
         self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        if not (isinstance(through, (int, float)) and 0 <= through < 1):
+            raise OptionError(f"through is {through!r}, expected a number in [0, 1): the part of gamma that D takes")
+        nu, theta = (v.double() for v in initial_poles)
+        self.initialise(nu, theta, through, generator)
+
+    @abstractmethod
+    def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
+        """Make the parameters: poles near `stable.poles(nu, theta)`, small random B and C, D = through * gamma * I."""
+
+    @classmethod
+    @abstractmethod
+    def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None) -> BoundedCell:
+        """A float64 cell that is G, exactly up to rounding.
+
+        Args:
+            G: a system that the class contains.
+            gamma: prescribed gain, above that of G.
+            n_x: complex states, default as many as are needed; unused ones fill the rest.
+
+        Raises:
+            OptionError: gamma is not a finite number > 0.
+            RealizationError: the class does not contain G at this gamma, or n_x is too small; the message says why.
+        """
 
     @property
     def gamma(self) -> float:

@@ -28,40 +28,20 @@ class L2RU(BoundedCell, DenseCell):
     The map is for square systems of n = 2 n_x states, inputs and outputs; the cell is its first n_u inputs and n_y
     outputs. The other inputs are zero and the other outputs unread, so the gain of the part is below gamma too.
 
-    Args:
-        n_u, n_x, n_y: sizes, see `Cell`; n_x is raised to half the number of inputs or outputs where it is smaller.
-        initial_poles: (nu, theta), each (n_x,).
-        gamma: prescribed gain, > 0.
-        learn_gamma: whether gamma is a parameter; it stays positive.
-        through: initial direct term D = through * gamma * I: the skip connection, inside the bound.
-        generator: source of randomness.
-
-    Raises:
-        OptionError: gamma is not a finite number > 0.
+    Arguments of `BoundedCell`; n_x is raised to half the number of inputs or outputs where it is smaller.
     """
 
     signs: Tensor
 
-    def __init__(
-        self,
-        n_u: int,
-        n_x: int,
-        n_y: int,
-        *,
-        initial_poles: tuple[Tensor, Tensor],
-        gamma: float = 1.0,
-        learn_gamma: bool = False,
-        through: float = 0.6,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
-        self.n_x = max(n_x, math.ceil(n_u / 2), math.ceil(n_y / 2))
+    def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
+        """See `BoundedCell.initialise`."""
+        self.n_x = max(self.n_x, math.ceil(self.n_u / 2), math.ceil(self.n_y / 2))
         n = 2 * self.n_x
         self.X11, self.X21, self.X22, self.C, self.D, self.skew = (nn.Parameter(torch.zeros(n, n)) for _ in range(6))
         self.alpha, self.log_eps = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
         self.register_buffer("signs", torch.ones(n))
         noise = torch.randn(n, n, generator=generator, dtype=torch.float64).numpy()
-        self.start_at(_initial_contraction(poles(*(v.double() for v in initial_poles)).numpy(), noise, through))
+        self.start_at(_initial_contraction(poles(nu, theta).numpy(), noise, through))
 
     def system(self) -> DenseLTI:
         """The map theta -> (A, B, C, D), evaluated in float64 whatever the dtype of the parameters."""

@@ -23,34 +23,15 @@ class L2RUDiagonal(BoundedCell, DiagonalCell):
 
     The free P B and C are kept relative to sqrt(1 - |lam|^2), so that slow modes are not larger than fast ones.
 
-    Args:
-        n_u, n_x, n_y: sizes, see `Cell`.
-        initial_poles: (nu, theta), each (n_x,).
-        gamma: prescribed gain, > 0.
-        learn_gamma: whether gamma is a parameter; it stays positive.
-        through: ||D|| / gamma at the start, in (0, 1), D near I: the skip connection, inside the bound.
-        generator: source of randomness.
-
-    Raises:
-        OptionError: gamma is not a finite number > 0.
+    Arguments of `BoundedCell`.
     """
 
     OFFSET = 1.0
 
-    def __init__(
-        self,
-        n_u: int,
-        n_x: int,
-        n_y: int,
-        *,
-        initial_poles: tuple[Tensor, Tensor],
-        gamma: float = 1.0,
-        learn_gamma: bool = False,
-        through: float = 0.6,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(n_u, n_x, n_y, gamma=gamma, learn_gamma=learn_gamma)
-        self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
+    def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
+        """See `BoundedCell.initialise`."""
+        self.nu, self.theta = nn.Parameter(nu.float()), nn.Parameter(theta.float())
+        n_u, n_x, n_y = self.n_u, self.n_x, self.n_y
         self.B_ri = complex_parameter(n_x, n_u, std=0.3 / (n_x**0.5 + n_u**0.5), generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=0.3 / (n_x**0.5 + n_y**0.5), generator=generator)
         self.D = nn.Parameter(self.OFFSET * through / (1 - through) * torch.eye(n_y, n_u))

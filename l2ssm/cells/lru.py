@@ -7,22 +7,16 @@ no longer normalises once |lam| has moved.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from l2ssm.cells.base import Cell, DiagonalCell, check_options, complex_parameter
-from l2ssm.errors import OptionError
-from l2ssm.parametrizations import stable
+from l2ssm.cells.base import DiagonalCell, complex_parameter
 from l2ssm.parametrizations.lti import LTI, read_after_update
 from l2ssm.parametrizations.sampling import check_choice
 from l2ssm.parametrizations.stable import poles, unit_variance_scale
 from l2ssm.scan.contract import Readout, check_readout
 
 NORMALIZATIONS = ("exact", "learned")
-RING, SAMPLED_RING = ("r_min", "r_max", "phase_max"), ("dt", "shortest", "longest", "fastest")
 LOG_SCALE_MAX = 20.0  # of a learned input scale, far above any that is used
 
 
@@ -60,29 +54,6 @@ class LRU(DiagonalCell):
         self.D = nn.Parameter(torch.zeros(n_y, n_u))
         if normalization == "learned":
             self.log_scale = nn.Parameter(torch.log(unit_variance_scale(self.nu.detach())))
-
-    @classmethod
-    def start(
-        cls,
-        n_u: int,
-        n_x: int,
-        n_y: int,
-        *,
-        slowest: float,
-        generator: torch.Generator | None = None,
-        ring: Mapping[str, float] | None = None,
-        **options: Any,
-    ) -> Cell:
-        """See `Cell.start`; instead of slowest, `ring`: the arguments of `stable.ring` or of `stable.sampled_ring`."""
-        check_options(cls, options, "ring")
-        if ring is None:
-            return super().start(n_u, n_x, n_y, slowest=slowest, generator=generator, **options)
-        if not (set(ring) <= set(RING) or set(ring) == set(SAMPLED_RING)):
-            raise OptionError(
-                f"ring has {', '.join(ring)}; expected some of {', '.join(RING)}, or all of {', '.join(SAMPLED_RING)}"
-            )
-        initial = (stable.sampled_ring if "dt" in ring else stable.ring)(n_x, **ring, generator=generator)
-        return cls(n_u, n_x, n_y, initial_poles=initial, generator=generator, **options)
 
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D)."""

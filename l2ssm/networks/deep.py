@@ -22,7 +22,7 @@ from l2ssm.cells import BOUNDED_CELLS, CELLS, SELECTIVE_CELLS
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.errors import OptionError
 from l2ssm.networks.block import AnyCell, SequenceBlock, frozen_cell
-from l2ssm.networks.fitting_parts import check_fits, check_names, check_prescribable
+from l2ssm.networks.fitting_parts import check_cell_options, check_fits, check_names, check_prescribable
 from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS, make_block
 from l2ssm.networks.scaling import Scaling
 from l2ssm.networks.static import LIPSCHITZ, STATIC, StaticLayer
@@ -139,6 +139,7 @@ class DeepSSM(nn.Module):
         for name, size in sizes.items():
             integer(name, size, 1)
         options = dict(cell_options or {})
+        check_cell_options(options)
         if gamma is not None:
             check_prescribable(positive("gamma", gamma, "gain"), cell, static, options)
         elif scaffold == "series" and not bounded:

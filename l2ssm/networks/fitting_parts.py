@@ -39,6 +39,13 @@ def check_fits(
         )
 
 
+def check_cell_options(options: Mapping[str, Any]) -> None:
+    """OptionError for an argument of `Cell.start` that every cell gets from the model."""
+    for name in ("slowest", "generator"):
+        if name in options:
+            raise OptionError(f"cell_options has {name!r}, which the model sets for its cells: leave it out")
+
+
 def check_prescribable(gamma: float, cell: str, static: str, options: Mapping[str, Any]) -> None:
     """OptionError unless every part of the model can hold its share of gamma."""
     if cell == "bounded_selective":

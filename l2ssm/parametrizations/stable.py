@@ -9,6 +9,7 @@ smooth at 0, where the first has a phase without meaning and a modulus without a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from l2ssm.options import positive
 
 DECAY_MIN = 1e-6  # |lam| <= exp(-DECAY_MIN): a pole that float32 still separates from the circle
 TINY = 1e-30  # below the square of any modulus that matters
+RING, SAMPLED_RING = ("r_min", "r_max", "phase_max"), ("dt", "shortest", "longest", "fastest")  # arguments
 LOG_DECAY_MAX = 3.4  # |lam| >= exp(-exp(3.4)) = 1e-13: below it only underflow is left
 
 
@@ -121,6 +123,19 @@ def sampled_ring(
         phase_max=phase_max,
         generator=generator,
     )
+
+
+def ring_of(n: int, given: Mapping[str, float], *, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    """`ring` or `sampled_ring`, whichever the given arguments are those of.
+
+    Raises:
+        OptionError: they are those of neither, or out of range.
+    """
+    if not (set(given) <= set(RING) or set(given) == set(SAMPLED_RING)):
+        raise OptionError(
+            f"ring has {', '.join(given)}; expected some of {', '.join(RING)}, or all of {', '.join(SAMPLED_RING)}"
+        )
+    return (sampled_ring if "dt" in given else ring)(n, **given, generator=generator)
 
 
 def time_constants(

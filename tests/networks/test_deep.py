@@ -154,6 +154,12 @@ def test_same_seed_same_parameters():
             "static 'perceptron' can have any gain; with gamma",
         ),
         ({"gamma": 2.0, "cell": "bounded", "cell_options": {"gamma": 3.0}}, "cell_options has 'gamma', but the gains"),
+        *(
+            ({"cell": cell, "cell_options": {name: None}}, f"cell_options has '{name}', which the model sets")
+            for cell in ("lag", "bounded")
+            for name in ("slowest", "generator")
+        ),
+        ({"cell": "bounded", "cell_options": {"through": 1.0}}, "through is 1.0, expected a number in"),
         ({"learn_gamma": True}, "learn_gamma needs gamma, the value to start from"),
         ({"scaffold": "series"}, "series scaffold needs a bounded cell"),
         ({"scaffold": "ladder"}, "unknown scaffold 'ladder'; known: residual, series"),
