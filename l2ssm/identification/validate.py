@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from l2ssm.cells import BOUNDED_CELLS
+from l2ssm.cells.base import DiagonalCell
 from l2ssm.cells.bounded import Bounded
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.errors import CertificateError, L2ssmError, OptionError, SolverError
@@ -30,7 +31,8 @@ SIZES = ((1, 4, 1), (3, 4, 2), (2, 6, 3), (4, 4, 4))  # n_u, n_x, n_y
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 SOLVERS = ("CLARABEL", "SCS")
 POLES = {"nu", "theta", "poles_ri"}  # parameters of the cells that have poles of their own
-LMI_STATES = 12  # the largest number of real states that is given to the solvers
+NEAR = 1e-4  # relative perturbation of the parameters of a dense cell with poles next to the circle, a unit of scale
+LMI_EVERY = 5  # draws: the solvers see every scale and size in turn
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Validation:
             solved = [_solved(row.lmi[solver]) for solver in SOLVERS]
             counts = [str(self.draws), str(len(row.failures)), str(row.above)]
             proofs = [f"{row.proved}/{n}", "-" if row.closed_form is None else f"{row.closed_form}/{n}"]
-            lines.append([row.name, row.dtype, *counts, f"{worst:.7f}", f"{median:.3f}", *proofs, *solved])
+            lines.append([row.name, row.dtype, *counts, f"{worst:.7g}", f"{median:.3f}", *proofs, *solved])
         widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
         return "\n".join(
             "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -114,7 +116,7 @@ def validate(
     names: Iterable[str] | None = None,
     *,
     draws: int = 24,
-    lmi_draws: int = 2,
+    lmi_draws: int = 5,
     gamma: float = 1.0,
     dtypes: Sequence[str] = ("float32", "float64"),
     seed: int = 0,
@@ -141,27 +143,35 @@ def validate(
     rows = [Row(name, dtype) for name in names for dtype in dtypes]
     for row in rows:
         for k in range(draws):
-            _judge(
-                row, draw_cell(row.name, seed + k, gamma, DTYPES[row.dtype]), SCALES[(seed + k) % 6], gamma, lmi_draws
-            )
+            cell, scale = draw_cell(row.name, seed + k, gamma, DTYPES[row.dtype]), SCALES[(seed + k) % len(SCALES)]
+            _judge(row, cell, scale, gamma, with_lmi=k % LMI_EVERY == 0 and k < LMI_EVERY * lmi_draws)
     return Validation(tuple(rows), gamma, draws)
+
+
+def next_to_circle(seed: int) -> bool:
+    """Whether a draw has poles up to |lam| = exp(-1e-6): a third of the draws of every scale."""
+    return (seed + seed // len(SCALES)) % 3 == 0
 
 
 def draw_cell(name: str, seed: int, gamma: float, dtype: torch.dtype = torch.float64, **options: Any) -> Any:
     """A bounded cell, with its own options, and normal parameters of scale `SCALES[seed % 6]`.
 
-    Every third has poles up to |lam| = exp(-1e-6) and, half of these, close phases, where it has poles of its own.
+    A third keeps initial poles up to |lam| = exp(-1e-6), in half of the cases with close phases. A dense cell, where no
+    parameter is a pole, then keeps its initial parameters but for relative changes of `NEAR` times the scale.
     """
     size = SIZES[(seed // len(SCALES)) % len(SIZES)]
     generator = torch.Generator().manual_seed(seed)
     nu = torch.empty(size[1]).uniform_(-16.0, 0.0, generator=generator)
-    theta = torch.empty(size[1]).uniform_(0.0, 3.2 if seed % 2 else 0.01, generator=generator)
+    theta = torch.empty(size[1]).uniform_(0.0, 3.2 if (seed // 2) % 2 else 0.01, generator=generator)
     cell = BOUNDED_CELLS[name](*size, initial_poles=(nu, theta), gamma=gamma, **options).to(dtype)
-    kept = POLES if (seed // 2) % 3 == 0 else set()
+    slow, own_poles = next_to_circle(seed), isinstance(cell, DiagonalCell)
     with torch.no_grad():
         for parameter_name, parameter in cell.named_parameters():
-            if parameter_name not in kept:
-                parameter.copy_(SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator))
+            noise = SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator)
+            if slow and not own_poles:
+                parameter.mul_(1 + NEAR * noise)
+            elif not (slow and parameter_name in POLES):
+                parameter.copy_(noise)
     return cell
 
 
@@ -197,7 +207,7 @@ def measure(
     return G
 
 
-def _judge(row: Row, cell: Any, scale: float, gamma: float, lmi_draws: int) -> None:
+def _judge(row: Row, cell: Any, scale: float, gamma: float, with_lmi: bool) -> None:
     G = measure(row, cell.system, cell, cell.realization, gamma)
     if G is None:
         return
@@ -205,9 +215,11 @@ def _judge(row: Row, cell: Any, scale: float, gamma: float, lmi_draws: int) -> N
     row.proved += proved(G, gamma)
     assert row.closed_form is not None
     row.closed_form += _holds(lambda: assert_closed_form(cell, gamma))
-    if len(row.lmi[SOLVERS[0]]) < lmi_draws and G.n_x <= LMI_STATES and 0.1 <= scale <= 3:
+    if with_lmi:
+        unit = row.ratios[-1] * gamma
+        normalised = StateSpace(G.A, G.B / unit, G.C, G.D / unit)
         for solver in SOLVERS:
-            row.lmi[solver].append(_lmi_gain(G, solver) / (row.ratios[-1] * gamma))
+            row.lmi[solver].append(_lmi_gain(normalised, solver))
 
 
 def proved(G: StateSpace, gamma: float) -> bool:

@@ -15,21 +15,31 @@ import torch
 from peer_cells import Peer, peers
 
 from l2ssm.cells import BOUNDED_CELLS
-from l2ssm.identification.validate import DTYPES, SCALES, SIZES, Row, Validation, measure, proved, validate
+from l2ssm.identification.validate import (
+    DTYPES,
+    SCALES,
+    SIZES,
+    Row,
+    Validation,
+    measure,
+    next_to_circle,
+    proved,
+    validate,
+)
 from l2ssm.systems.state_space import StateSpace
 
 GAMMA = 1.0
 
 
 def draw(peer: Peer, seed: int, dtype: torch.dtype) -> Any:
-    """A cell of theirs with normal parameters; every third with |lam| up to exp(-1e-6), where it has poles."""
+    """A cell of theirs with normal parameters; a third with |lam| up to exp(-1e-6), where it has poles."""
     generator = torch.Generator().manual_seed(seed)
     n_u, n_x, n_y = SIZES[(seed // len(SCALES)) % len(SIZES)]
     torch.manual_seed(seed)
     cell = peer.build(n_u, n_x, n_y, GAMMA).to(dtype)
     with torch.no_grad():
         for name, parameter in cell.named_parameters():
-            if name == "nu_log" and (seed // 2) % 3 == 0:
+            if name == "nu_log" and next_to_circle(seed):
                 parameter.uniform_(-13.8, 0.0, generator=generator)
             else:
                 parameter.copy_(SCALES[seed % len(SCALES)] * torch.randn(parameter.shape, generator=generator))
@@ -53,13 +63,14 @@ def peer_row(name: str, peer: Peer, dtype: str, draws: int) -> Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--cells", nargs="+", default=[*BOUNDED_CELLS, *peers()])
+    known = [*BOUNDED_CELLS, *peers()]
+    parser.add_argument("--cells", nargs="+", default=known, choices=known)
     parser.add_argument("--dtypes", nargs="+", default=list(DTYPES), choices=list(DTYPES))
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in given.cells:
         if name in BOUNDED_CELLS:
-            result = validate([name], draws=given.draws, lmi_draws=4, gamma=GAMMA, dtypes=given.dtypes)
+            result = validate([name], draws=given.draws, lmi_draws=20, gamma=GAMMA, dtypes=given.dtypes)
         else:
             rows = tuple(peer_row(name, peers()[name], dtype, given.draws) for dtype in given.dtypes)
             result = Validation(rows, GAMMA, given.draws)

@@ -14,38 +14,49 @@ from l2ssm.systems.state_space import StateSpace
 GAMMA = 1.5
 
 
-def draw(name, seed, dtype):
-    """Scales 0.01 to 100, |lam| up to exp(-1e-6); the bounded cell with both of its scalings."""
-    options = {"smooth": (seed // 24) % 2 == 0} if name == "bounded" else {}
+MAPS = {**{name: (name, {}) for name in BOUNDED_CELLS}, "bounded smooth": ("bounded", {"smooth": True})}
+
+
+def draw(map_, seed, dtype):
+    """Scales 0.01 to 100, |lam| up to exp(-1e-6)."""
+    name, options = MAPS[map_]
     return draw_cell(name, seed, GAMMA, dtype, **options)
 
 
-def check(name, seed, dtype):
-    cell = draw(name, seed, dtype)
+def check(map_, seed, dtype):
+    cell = draw(map_, seed, dtype)
     sum(v.abs().square().sum() for v in cell.system()).backward()
     assert all(torch.isfinite(p.grad).all() for p in cell.parameters())
     assert hinf(cell.realization(), rtol=1e-10).upper <= GAMMA
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", BOUNDED_CELLS)
-def test_random_parameters(name, dtype):
+@pytest.mark.parametrize("map_", MAPS)
+def test_random_parameters(map_, dtype):
     for seed in range(24):
-        check(name, seed, dtype)
+        check(map_, seed, dtype)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", BOUNDED_CELLS)
-def test_a_thousand_random_parameters(name, dtype):
+@pytest.mark.parametrize("map_", MAPS)
+def test_a_thousand_random_parameters(map_, dtype):
     for seed in range(1000):
-        check(name, seed, dtype)
+        check(map_, seed, dtype)
 
 
 @pytest.mark.parametrize("name", BOUNDED_CELLS)
+def test_draws_of_every_scale_come_next_to_the_circle(name):
+    """|lam| above 1 - 1e-4, with the parameters of the two smallest scales: larger ones make the map move the poles."""
+    for scale in range(2):
+        moduli = [np.abs(draw(name, seed, torch.float64).realization().poles()).max() for seed in range(scale, 60, 6)]
+        assert max(moduli) > 1 - 1e-4
+
+
+@pytest.mark.parametrize("map_", MAPS)
 @pytest.mark.parametrize("extreme", [0.0, 1e-30, 1e4, -1e4])
-def test_equal_parameters(name, extreme):
-    cell = draw(name, 0, torch.float64)
+def test_equal_parameters(map_, extreme):
+    cell = draw(map_, 0, torch.float64)
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.fill_(extreme)
