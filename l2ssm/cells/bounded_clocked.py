@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -58,6 +59,7 @@ class BoundedClocked(DiagonalSelective):
         check_options(Bounded, options, *OWN)
         own = {name: options.pop(name) for name in OWN if name in options}
         linear = Bounded.start(n_u, n_x, n_y, slowest=slowest, generator=generator, **options)
+        assert isinstance(linear, Bounded)
         return cls(linear, generator=generator, **own)
 
     @property
@@ -92,7 +94,7 @@ class BoundedClocked(DiagonalSelective):
         """See `SelectiveCell.frozen`."""
         lam, B, C, D = (v.cpu().numpy() for v in self.linear.system())
         S, s = (v.double().cpu().numpy() for v in (self.S, self.step_bias))
-        return Clocked(lam.real, lam.imag, B.real, B.imag, C.real, C.imag, D, S, s, [self.span])
+        return Clocked(lam.real, lam.imag, B.real, B.imag, C.real, C.imag, D, S, s, np.array([self.span]))
 
     @classmethod
     @torch.no_grad()

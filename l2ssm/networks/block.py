@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from l2ssm.cells import Cell, SelectiveCell
 from l2ssm.errors import OptionError
 from l2ssm.systems.layer import Layer
-from l2ssm.systems.layers import Affine, Dynamic
+from l2ssm.systems.layers import Affine, Clocked, Dynamic, Selective
+from l2ssm.systems.state_space import StateSpace
 
 AnyCell = Cell | SelectiveCell
 Build = Callable[[int], AnyCell]
@@ -66,6 +68,22 @@ def run_cell(cell: AnyCell, u: Tensor, x0: Tensor | None, resets: Tensor | None 
 def frozen_cell(cell: AnyCell, dt: float) -> Layer:
     """The cell as a layer of a frozen model."""
     return cell.frozen() if isinstance(cell, SelectiveCell) else Dynamic(cell.realization(dt))
+
+
+def scaled(layer: Layer, gain: float) -> Layer:
+    """The layer of a cell, its output multiplied by gain.
+
+    Raises:
+        OptionError: a layer that no cell with a prescribed gain has.
+    """
+    if isinstance(layer, Dynamic):
+        G = layer.G
+        return Dynamic(StateSpace(G.A, G.B, gain * G.C, gain * G.D, G.dt))
+    if isinstance(layer, Selective):
+        return replace(layer, C=gain * layer.C, D=gain * layer.D)
+    if isinstance(layer, Clocked):
+        return replace(layer, C_real=gain * layer.C_real, C_imag=gain * layer.C_imag, D=gain * layer.D)
+    raise OptionError(f"the output of a {type(layer).__name__} cannot be multiplied by a gain")
 
 
 def split(x0: Tensor | None, sizes: Sequence[int]) -> list[Tensor | None]:

@@ -6,6 +6,9 @@ Two scaffolds, with cells of gain 1 and 1-Lipschitz static layers where a gain i
   residual   s <- s + static(g_i cell(s))   the usual deep SSM; at most ||H|| (1 + g_1) ... (1 + g_r) ||E||, far from
                                             tight: see `tighten`.
 Those of `scaffolds.SCAFFOLD_BLOCKS` (Mamba, Hawk, Griffin, H3, gated linear units) have no finite gain.
+
+Selective cells of `BOUNDED_FROM_REST` have a gain from rest only. With them the series scaffold has no bias before the
+last layer: zero input keeps every signal zero, and gamma bounds the gain from there.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2ssm.cells import BOUNDED_CELLS, CELLS, SELECTIVE_CELLS
+from l2ssm.cells import BOUNDED_CELLS, BOUNDED_FROM_REST, CELLS, SELECTIVE_CELLS
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.errors import OptionError
-from l2ssm.networks.block import AnyCell, SequenceBlock, frozen_cell
+from l2ssm.networks.block import AnyCell, SequenceBlock, frozen_cell, scaled
 from l2ssm.networks.fitting_parts import check_cell_options, check_fits, check_names, check_prescribable
 from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS, make_block
 from l2ssm.networks.scaling import Scaling
@@ -29,8 +32,7 @@ from l2ssm.networks.static import LIPSCHITZ, STATIC, StaticLayer
 from l2ssm.options import integer, positive
 from l2ssm.parametrizations.spectral import spectral_norm
 from l2ssm.systems.layer import Layer
-from l2ssm.systems.layers import Dynamic, Residual
-from l2ssm.systems.state_space import StateSpace
+from l2ssm.systems.layers import Residual
 
 SHARE_LIMIT = 20.0  # log gains shared over the blocks stay within it
 SMALLEST = 1e-30  # norms below it count as it
@@ -60,13 +62,9 @@ class Block(SequenceBlock):
         return (s + v if self.skip else v), x_end
 
     def frozen(self, dt: float, gain: float | None = None) -> list[Layer]:
-        """See `SequenceBlock.frozen`; only linear cells are multiplied by a gain."""
+        """See `SequenceBlock.frozen`."""
         cell = frozen_cell(self.cell, dt)
-        if gain is not None:
-            assert isinstance(cell, Dynamic)
-            G = cell.G
-            cell = Dynamic(StateSpace(G.A, G.B, gain * G.C, gain * G.D, dt))
-        chain = [cell, *(layer.frozen() for layer in self.static_chain())]
+        chain = [cell if gain is None else scaled(cell, gain), *(layer.frozen() for layer in self.static_chain())]
         return [Residual(tuple(chain))] if self.skip else chain
 
     def static_chain(self) -> list[StaticLayer]:
@@ -84,11 +82,11 @@ class DeepSSM(nn.Module):
         d_model: width of the blocks.
         n_x: complex states of a cell.
         gamma: prescribed gain from u to y in physical units (cells of `BOUNDED_CELLS`, static layers of `LIPSCHITZ`);
-            None: no prescription.
+            with cells of `BOUNDED_FROM_REST` from rest, u = 0 and the zero state; None: no prescription.
         learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
         scaffold: a name of `SCAFFOLDS`; default "series" with gamma, "residual" without.
-        static: of "residual" and "series", a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`,
-            "perceptron" otherwise.
+        static: of "residual" and "series", a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`
+            and wherever gamma is given, "perceptron" otherwise.
         static_layers: static layers of a block; default 2 if they are 1-Lipschitz, else 1.
         hidden, activation: of a static layer; default as the layer says.
         slowest: longest initial time constant in samples.
@@ -128,11 +126,11 @@ class DeepSSM(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        bounded = cell in BOUNDED_CELLS
+        self.from_rest = gamma is not None and cell in BOUNDED_FROM_REST
         scaffold = scaffold or ("residual" if gamma is None else "series")
         has_static = scaffold not in SCAFFOLD_BLOCKS
         check_fits(scaffold, has_static, gamma, scaffold_options, static, static_layers, hidden, activation)
-        static = static or ("contractive" if bounded else "perceptron")
+        static = static or ("contractive" if cell in BOUNDED_CELLS or self.from_rest else "perceptron")
         given = {"hidden": hidden, "static_layers": static_layers}
         sizes = {"layers": layers, "d_model": d_model, "n_x": n_x} | {k: v for k, v in given.items() if v is not None}
         check_names(cell, scaffold, static)
@@ -141,9 +139,12 @@ class DeepSSM(nn.Module):
         options = dict(cell_options or {})
         check_cell_options(options)
         if gamma is not None:
-            check_prescribable(positive("gamma", gamma, "gain"), cell, static, options)
-        elif scaffold == "series" and not bounded:
-            raise OptionError(f"the series scaffold needs a bounded cell ({', '.join(BOUNDED_CELLS)}), not {cell!r}")
+            check_prescribable(positive("gamma", gamma, "gain"), cell, scaffold, static, options)
+        elif scaffold == "series" and cell not in BOUNDED_CELLS:
+            raise OptionError(
+                f"the series scaffold needs a bounded cell ({', '.join(BOUNDED_CELLS)}), or with gamma one that is "
+                f"bounded from rest ({', '.join(BOUNDED_FROM_REST)}), not {cell!r}"
+            )
         elif learn_gamma:
             raise OptionError("learn_gamma needs gamma, the value to start from")
         self.n_u, self.n_y, self.scaffold = scaling.u_mean.size, scaling.y_mean.size, scaffold
@@ -151,7 +152,7 @@ class DeepSSM(nn.Module):
             self.register_buffer(name, torch.tensor(getattr(scaling, name)))  # float64: units can be large
         generator = torch.Generator().manual_seed(seed)
         self.E = nn.Parameter(nn.init.orthogonal_(torch.empty(d_model, self.n_u), generator=generator))
-        self.e = nn.Parameter(torch.zeros(d_model))
+        self.e = None if self.from_rest else nn.Parameter(torch.zeros(d_model))
         self.H = nn.Parameter(nn.init.orthogonal_(torch.empty(self.n_y, d_model), generator=generator))
         self.h = nn.Parameter(torch.zeros(self.n_y))
         if gamma is not None:  # H near E': what the blocks pass on arrives, so that the gain is used from the start
@@ -164,7 +165,9 @@ class DeepSSM(nn.Module):
             self.shares = nn.Parameter(torch.zeros(layers + 2))
 
         def layer() -> StaticLayer:
-            return STATIC[static](d_model, d_model, hidden=hidden, activation=activation, generator=generator)
+            return STATIC[static](
+                d_model, d_model, hidden=hidden, activation=activation, rest=self.from_rest, generator=generator
+            )
 
         def build(width: int) -> AnyCell:
             made: AnyCell = (CELLS | SELECTIVE_CELLS)[cell].start(
@@ -234,8 +237,12 @@ class DeepSSM(nn.Module):
         self.log_tightness += math.log(self.gamma * (1 - GAIN_MARGIN) / certified)
 
     def encoder(self) -> tuple[Tensor, Tensor]:
-        """(W, b) acting on the standardised input; of a prescribed norm in units of the scaling, see `gains`."""
-        return self._prescribed(self.E, self.u_std.min() / self.u_std, 0), self.e
+        """(W, b) acting on the standardised input; of a prescribed norm in units of the scaling, see `gains`.
+
+        From rest b undoes the standardisation: u = 0 becomes 0.
+        """
+        W = self._prescribed(self.E, self.u_std.min() / self.u_std, 0)
+        return W, (W @ (self.u_mean / self.u_std).to(W.dtype) if self.e is None else self.e)
 
     def decoder(self) -> tuple[Tensor, Tensor]:
         """(W, b) giving the standardised output."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from l2ssm.cells import BOUNDED_CELLS, CELLS, SELECTIVE_CELLS
+from l2ssm.cells import BOUNDED_CELLS, BOUNDED_FROM_REST, CELLS, SELECTIVE_CELLS
 from l2ssm.errors import OptionError
 from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS
 from l2ssm.networks.static import LIPSCHITZ, STATIC
@@ -46,16 +46,17 @@ def check_cell_options(options: Mapping[str, Any]) -> None:
             raise OptionError(f"cell_options has {name!r}, which the model sets for its cells: leave it out")
 
 
-def check_prescribable(gamma: float, cell: str, static: str, options: Mapping[str, Any]) -> None:
+def check_prescribable(gamma: float, cell: str, scaffold: str, static: str, options: Mapping[str, Any]) -> None:
     """OptionError unless every part of the model can hold its share of gamma."""
-    if cell == "bounded_selective":
+    if cell in BOUNDED_FROM_REST and scaffold == "residual":
         raise OptionError(
-            "cell 'bounded_selective' has a gain from rest but none between two inputs, as gamma of a model is; "
-            f"give its own gain as cell_options={{'gamma': {gamma:g}}} and certify what is deployed with kind='l2'"
+            f"cell {cell!r} has a gain from rest but none between two inputs, which is what the residual scaffold is "
+            "scaled by; with gamma use the scaffold 'series'"
         )
-    if cell not in BOUNDED_CELLS:
+    if cell not in BOUNDED_CELLS and cell not in BOUNDED_FROM_REST:
         raise OptionError(
-            f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, or no gamma"
+            f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, of "
+            f"{', '.join(BOUNDED_FROM_REST)} for a gain from rest, or no gamma"
         )
     if static not in LIPSCHITZ:
         why = "has no finite gain" if static == "glu" else "can have any gain"

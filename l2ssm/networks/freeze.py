@@ -41,7 +41,8 @@ def freeze(
     H, h = m.decoder()
     E = E / m.u_std
     H, h = m.y_std[:, None] * H, m.y_mean + m.y_std * h
-    layers: list[Layer] = [Affine(E.numpy(), (e - E @ m.u_mean).numpy())]
+    offset = torch.zeros_like(e) if m.from_rest else e - E @ m.u_mean
+    layers: list[Layer] = [Affine(E.numpy(), offset.numpy())]
     for block, gain in zip(m.chain(), m.cell_gains(), strict=True):
         layers += block.frozen(dt, None if gain is None else float(gain))
     layers.append(Affine(H.numpy(), h.numpy()))

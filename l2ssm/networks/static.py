@@ -39,10 +39,12 @@ class StaticLayer(nn.Module, ABC):
         n_in, n_out: widths.
         hidden: hidden units; None chooses.
         activation: a name of the layer's `activations`; None: the first of them.
+        rest: whether its biases that move the output at 0 stay 0.
         generator: source of randomness.
 
     Attributes:
         activations: the activations the layer can have; those of a 1-Lipschitz layer have slopes in [0, 1].
+        shifts: the biases that move the output at 0.
         one_lipschitz: whether it is 1-Lipschitz for every parameter value.
 
     Raises:
@@ -50,6 +52,7 @@ class StaticLayer(nn.Module, ABC):
     """
 
     activations: ClassVar[tuple[str, ...]] = ("tanh", "relu")
+    shifts: ClassVar[tuple[str, ...]] = ("b",)
     one_lipschitz: ClassVar[bool] = True
 
     def __init__(
@@ -59,6 +62,7 @@ class StaticLayer(nn.Module, ABC):
         *,
         hidden: int | None = None,
         activation: str | None = None,
+        rest: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -70,6 +74,10 @@ class StaticLayer(nn.Module, ABC):
             reason = f"has slopes outside [0, 1]; it takes {known}" if known else "does not apply, it has its own"
             raise OptionError(f"{type(self).__name__}: activation {activation!r} {reason}")
         self.build(n_in, n_out, hidden, generator)
+        for name in self.shifts if rest else ():
+            zero = torch.zeros_like(self.get_parameter(name).detach())
+            delattr(self, name)
+            self.register_buffer(name, zero)
 
     @abstractmethod
     def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:
@@ -82,6 +90,8 @@ class StaticLayer(nn.Module, ABC):
 
 class TwoMatrixLayer(StaticLayer):
     """y = W2 sigma(W1 x + b1) + b2 with the numbers that `weights` returns."""
+
+    shifts = ("b1", "b2")
 
     @abstractmethod
     def weights(self) -> tuple[Tensor, Tensor]:

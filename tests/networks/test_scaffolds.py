@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from l2ssm.cells import CELLS, SELECTIVE_CELLS
+from l2ssm.cells import BOUNDED_CELLS, BOUNDED_FROM_REST, CELLS, SELECTIVE_CELLS
 from l2ssm.certificates.compose import certify
+from l2ssm.certificates.falsify import worst_input
 from l2ssm.data.record import Record
 from l2ssm.errors import NotCertifiableError, OptionError
 from l2ssm.identification.fit import fit
@@ -16,6 +17,7 @@ from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.fitting_parts import SCAFFOLDS
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
+from l2ssm.networks.static import LIPSCHITZ
 from l2ssm.systems.interconnection import Interconnection
 
 SCALING = Scaling(np.array([1.0, -2.0]), np.array([2.0, 0.5]), np.array([3.0]), np.array([4.0]))
@@ -25,25 +27,18 @@ OPTIONS = {
     "griffin": {"width": 4, "heads": 2, "window": 5},
     "h3": {"shift": 3},
 }
-KINDS = [(scaffold, cell) for scaffold in SCAFFOLDS if scaffold != "series" for cell in (*CELLS, *SELECTIVE_CELLS)] + [
-    ("h3 heads", "s4d"),
-    ("h3 heads", "lru"),
+KINDS = [
+    *((scaffold, cell) for scaffold in SCAFFOLDS if scaffold != "series" for cell in (*CELLS, *SELECTIVE_CELLS)),
+    *(("series", cell) for cell in (*BOUNDED_CELLS, *BOUNDED_FROM_REST)),
+    *(("h3 heads", cell) for cell in CELLS),
 ]
 
 
 def made(scaffold: str, cell: str) -> DeepSSM:
     options = OPTIONS.get(scaffold, {"head_dim": 2} if scaffold == "h3 heads" else {})
     layers = 3 if scaffold == "griffin" else 1
-    model = DeepSSM(
-        SCALING,
-        cell=cell,
-        layers=layers,
-        d_model=4,
-        n_x=2,
-        scaffold=scaffold.split()[0],
-        scaffold_options=options,
-        seed=1,
-    )
+    gain = {"gamma": 3.0} if scaffold == "series" else {"scaffold_options": options}
+    model = DeepSSM(SCALING, cell=cell, layers=layers, d_model=4, n_x=2, scaffold=scaffold.split()[0], seed=1, **gain)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for p in model.parameters():
@@ -105,7 +100,10 @@ def test_frozen_scaffolds_differentiate(scaffold):
         ({"scaffold": "mambo"}, "mamba"),
         ({"scaffold": "mamba", "static": "glu"}, "its own static layers"),
         ({"scaffold": "mamba", "cell": "bounded", "gamma": 2.0}, "no finite gain"),
-        ({"cell": "bounded_selective", "gamma": 2.0}, "from rest"),
+        ({"cell": "bounded_selective", "gamma": 2.0, "scaffold": "residual"}, "from rest.*'series'"),
+        ({"cell": "bounded_selective", "gamma": 2.0, "static": "glu"}, "no finite gain"),
+        ({"cell": "bounded_clocked", "gamma": 2.0, "cell_options": {"gamma": 3.0}}, "gamma of the model"),
+        ({"cell": "bounded_clocked", "scaffold": "series"}, "with gamma one that is bounded from rest"),
         ({"cell": "s6", "gamma": 2.0}, "cannot hold a prescribed gain"),
         ({"scaffold": "mamba", "scaffold_options": {"expnad": 3}}, "expnad"),
         ({"scaffold": "residual", "scaffold_options": {"expand": 3}}, "has none"),
@@ -116,6 +114,41 @@ def test_frozen_scaffolds_differentiate(scaffold):
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(OptionError, match=message):
         DeepSSM(SCALING, d_model=4, n_x=2, **options)
+
+
+def from_rest(cell: str, seed: int, **options) -> DeepSSM:
+    """A model with a prescribed gain from rest, away from its initial parameters; its signals have a mean."""
+    model = DeepSSM(SCALING, cell=cell, gamma=3.0, layers=2, d_model=4, n_x=3, seed=seed, **options)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_((0.1, 0.5, 2.0)[seed % 3] * torch.randn(p.shape, generator=generator))
+    return model
+
+
+@pytest.mark.parametrize("cell", BOUNDED_FROM_REST)
+@pytest.mark.parametrize("static", LIPSCHITZ)
+def test_a_prescribed_gain_from_rest_holds_for_all_parameters(cell, static):
+    for seed in range(3):
+        model = from_rest(cell, seed, static=static)
+        network = freeze(model, 1.0)
+        assert certify(network, kind="l2", gamma=3.0, lower=False).verified
+        assert worst_input(network, horizon=64, starts=("zero",), iterations=6).gain <= 3.0
+        rest = network.simulate(np.zeros((40, 2)))
+        u = 10 * np.random.default_rng(seed).normal(size=(40, 2))
+        assert np.ptp(rest, axis=0).max() == 0  # at rest nothing moves
+        assert np.linalg.norm(network.simulate(u) - rest) <= 3.0 * np.linalg.norm(u)
+        with pytest.raises(NotCertifiableError, match=r"block0: .*kind='l2'"):
+            certify(network)
+
+
+@pytest.mark.parametrize("cell", BOUNDED_FROM_REST)
+def test_a_model_trained_with_a_gain_from_rest_is_certified(cell):
+    rng = np.random.default_rng(0)
+    u = 2 + rng.normal(size=(200, 1))
+    record = Record(u, 5 + 0.2 * np.cumsum(u - 2, axis=0), 1.0)
+    model = fit(record, cell=cell, gamma=2.0, layers=1, d_model=4, n_x=2, window=64, steps=5)
+    assert certify(model, kind="l2", gamma=2.0, lower=False).verified
 
 
 @pytest.mark.parametrize(("scaffold", "cell"), [("mamba", "s6"), ("griffin", "rglru"), ("h3", "s4d")])
