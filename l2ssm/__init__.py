@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from l2ssm.analysis.residuals import residuals
     from l2ssm.certificates.certificate import Certificate
     from l2ssm.certificates.compose import certify
+    from l2ssm.certificates.falsify import worst_input, worst_input_table
     from l2ssm.certificates.small_gain import small_gain
     from l2ssm.certificates.tube import deviation_tube
     from l2ssm.certificates.verify import verify
@@ -70,6 +71,8 @@ _HOME = {
     "small_gain": "l2ssm.certificates.small_gain",
     "sweep_gamma": "l2ssm.identification.sweep",
     "verify": "l2ssm.certificates.verify",
+    "worst_input": "l2ssm.certificates.falsify",
+    "worst_input_table": "l2ssm.certificates.falsify",
     "write_report": "l2ssm.report.write",
 }
 _MODULES = {"plants", "plots", "signals"}
@@ -105,6 +108,8 @@ __all__ = [
     "small_gain",
     "sweep_gamma",
     "verify",
+    "worst_input",
+    "worst_input_table",
     "write_report",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -46,12 +46,20 @@ class Claim:
     layers: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LowerBound:
-    """A gain that was attained in float64 by some input; evidence, not part of the proof."""
+    """A gain that was attained in float64 by some input; evidence, not part of the proof.
+
+    Attributes:
+        gain: ||y(u + du) - y(u)|| / ||du|| from x0 = 0, or the largest gain found at a frequency.
+        description: where it was found.
+        u, du: (T, n_u) base input and deviation, which `verify` simulates again; None for a gain at a frequency.
+    """
 
     gain: float
     description: str
+    u: NDArray[np.float64] | None = None
+    du: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +142,10 @@ class Certificate:
             return cls.from_json(Path(path).read_bytes().decode("ascii").replace("\r\n", "\n"))
         except (OSError, UnicodeDecodeError) as error:
             raise MalformedCertificateError(f"cannot read the certificate {path}: {error}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, or what comes out of a pickle, is read from the file and not verified."""
+        return type(self).from_json, (self.to_json(),)
 
     def __str__(self) -> str:
         from l2ssm.certificates.statement import printout

@@ -19,8 +19,8 @@ from l2ssm.certificates.layer_claims import WITNESSES, Search, finite, search_ch
 from l2ssm.certificates.network import BALL_WIDTH, uses_rest
 from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.statement import KINDS
-from l2ssm.certificates.tiers import Attempt, block_tier, network_tier, worthwhile
-from l2ssm.certificates.verify import verify
+from l2ssm.certificates.tiers import Attempt, block_tier, network_tier, not_in_time
+from l2ssm.certificates.verify import ARITHMETICS, verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.options import positive
 from l2ssm.systems.hinf import HinfBracket
@@ -72,9 +72,9 @@ def certify(
     Raises:
         NotCertifiableError: a layer has no finite gain; it is named.
         CertificateError: gamma was not proved; the smallest proved one is named.
-        OptionError: an unknown kind or method; gamma, eps or time_limit not a finite number > 0.
+        OptionError: an unknown kind, method or arithmetic; gamma, eps or time_limit not a finite number > 0.
     """
-    _check_options(kind, method, gamma, eps, time_limit)
+    _check_options(kind, method, arithmetic, gamma, eps, time_limit)
     network = chain_of(system)
     names = {id(layer): name for name, layer in network.dynamic_layers().items()}
     selective = any(isinstance(layer, (Clocked, Selective)) for layer in network.dynamic_layers().values())
@@ -136,8 +136,8 @@ def _joint_tiers(
     tight = gain is not None and found is not None and float(gain) <= found.gain * (1 + CLOSE)
     if tight or (gain is not None and gamma is not None and gain <= exact(gamma)):
         return []
-    attempts = [network_tier(layers, rest, clock)] if worthwhile(layers, clock) else []
-    if not attempts or attempts[0].gain is None:
+    attempts = [not_in_time(layers, clock) or network_tier(layers, rest, clock)]
+    if attempts[0].gain is None:
         attempts.append(block_tier(layers, rest, singles, clock))
     return attempts
 
@@ -184,11 +184,15 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _check_options(kind: str, method: str, gamma: float | None, eps: float | None, time_limit: float) -> None:
+def _check_options(
+    kind: str, method: str, arithmetic: str | None, gamma: float | None, eps: float | None, time_limit: float
+) -> None:
     if kind not in KINDS:
         raise OptionError(f"kind is {kind!r}, expected one of {', '.join(KINDS)}")
     if method not in METHODS:
         raise OptionError(f"method is {method!r}, expected one of {', '.join(METHODS)}")
+    if arithmetic not in (None, *ARITHMETICS):
+        raise OptionError(f"arithmetic is {arithmetic!r}, expected one of {', '.join(ARITHMETICS)}")
     for name, value in (("gamma", gamma), ("eps", eps), ("time_limit", time_limit)):
         if value is not None:
             positive(name, value)

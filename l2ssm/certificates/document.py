@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from l2ssm.certificates.statement import ARITHMETIC, KINDS, MEANINGS, NOT_COVERE
 from l2ssm.errors import CertificateError, MalformedCertificateError, RealizationError
 from l2ssm.systems.interconnection import Interconnection
 
-FORMAT, SCHEMA = "l2ssm certificate", 2
+FORMAT, SCHEMA = "l2ssm certificate", 3
 MAX_CHARACTERS = 2**30
 
 
@@ -34,7 +35,7 @@ def encode(certificate: Certificate) -> str:
         "kind": certificate.kind,
         "gamma": float(certificate.gamma).hex(),
         "unit": gain_unit(certificate),
-        "lower": None if lower is None else {"gain": float(lower.gain).hex(), "description": lower.description},
+        "lower": None if lower is None else _lower_out(lower),
         "model_sha256": certificate.model_sha256,
         "proof": {"method": certificate.proof, "claims": [_claim_out(claim) for claim in certificate.claims]},
         "system": {
@@ -101,10 +102,20 @@ def _read(document: dict[str, Any]) -> Certificate:
         network,
         _get(proof, "method", str),
         tuple(_claim_in(claim) for claim in _get(proof, "claims", list)),
-        None if lower is None else LowerBound(_float_in(lower["gain"]), _get(lower, "description", str)),
+        None if lower is None else _lower_in(lower),
         model,
-        created,
+        MappingProxyType(created),
     )
+
+
+def _lower_out(lower: LowerBound) -> dict[str, Any]:
+    signals = {name: None if M is None else _array_out(M) for name, M in (("u", lower.u), ("du", lower.du))}
+    return {"gain": float(lower.gain).hex(), "description": lower.description, **signals}
+
+
+def _lower_in(entry: dict[str, Any]) -> LowerBound:
+    u, du = (None if entry[name] is None else _array_in(entry[name]) for name in ("u", "du"))
+    return LowerBound(_float_in(entry["gain"]), _get(entry, "description", str), u, du)
 
 
 def _claim_out(claim: Claim) -> dict[str, Any]:
@@ -120,7 +131,8 @@ def _claim_out(claim: Claim) -> dict[str, Any]:
 def _claim_in(entry: dict[str, Any]) -> Claim:
     witness = {name: _array_in(M) for name, M in _get(entry, "witness", dict).items()}
     inner = tuple(_claim_in(claim) for claim in _get(entry, "inner", list))
-    return Claim(_get(entry, "method", str), _float_in(entry["gain"]), witness, inner, _get(entry, "layers", int))
+    gain, layers = _float_in(entry["gain"]), _get(entry, "layers", int)
+    return Claim(_get(entry, "method", str), gain, MappingProxyType(witness), inner, layers)
 
 
 def _array_out(M: NDArray[np.float64]) -> dict[str, Any]:
@@ -137,7 +149,7 @@ def _array_in(entry: dict[str, Any]) -> NDArray[np.float64]:
     if math.prod(shape) != len(values):
         raise ValueError(f"an array of shape {shape} has {len(values)} values")
     M = np.array([_float_in(x) for x in values], dtype=np.float64).reshape(shape)
-    M.setflags(write=False)  # what `verify` has checked stays as it is
+    M.setflags(write=False)  # with the mapping proxies: what `verify` has checked stays as it is
     return M
 
 

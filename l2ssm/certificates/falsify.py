@@ -111,9 +111,16 @@ def lower_bound(
     """The gain of the worst input found; of a single linear layer the peak of its response, its `bracket`."""
     if len(network.layers) == 1 and isinstance(network.layers[0], Dynamic):
         bracket = bracket or hinf(network.layers[0].G, upper=False)
-        return LowerBound(bracket.lower, f"sinusoid at {bracket.omega_peak:.6g} rad/s, frequency response in float64")
+        return LowerBound(bracket.lower, f"sinusoid at {bracket.omega_peak!r} rad/s, frequency response in float64")
     found = worst_input(network, starts=starts)
-    return LowerBound(found.gain, found.description)
+    return LowerBound(found.gain, found.description, found.u, found.du)
+
+
+def waveform(lower: LowerBound | None) -> WorstInput | None:
+    """The inputs of a lower bound that has some."""
+    if lower is None or lower.u is None or lower.du is None:
+        return None
+    return WorstInput(lower.gain, lower.u, lower.du, lower.description)
 
 
 def climb(network: Interconnection, start: WorstInput, iterations: int) -> WorstInput:

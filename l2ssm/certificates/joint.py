@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -148,7 +147,7 @@ def assert_joint(
         raise CertificateError(f"{name}: P is not symmetric, or the gain {gain} is not > 0")
     for i, (constraint, T) in enumerate(zip(constraints, multipliers, strict=True)):
         numbers = np.array([exact(t) for t in T.ravel().tolist()], dtype=object).reshape(T.shape)
-        if not all(x >= Fraction(0) for condition in constraint.conditions(numbers) for x in condition.ravel()):
+        if not all(x >= 0 for condition in constraint.conditions(numbers) for x in condition.ravel()):
             raise CertificateError(f"{name}: multiplier {i} is not admissible")
     arithmetic.assert_positive_definite(arithmetic.embed(P), f"P of {name}")
     M = joint_matrix(layers, rest, P, multipliers, exact(gain) ** 2, arithmetic)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from math import prod
+from math import ceil, prod
 
 from l2ssm.certificates.certificate import Claim
 from l2ssm.certificates.clock import Clock
@@ -29,6 +29,7 @@ class Attempt:
         gain: proved, None if nothing was.
         seconds: what it took.
         failure: why nothing was proved.
+        skipped: why it was not tried, and what to do about it; "" if it was.
     """
 
     tier: str
@@ -36,8 +37,11 @@ class Attempt:
     gain: Fraction | None
     seconds: float
     failure: str = ""
+    skipped: str = ""
 
     def __str__(self) -> str:
+        if self.skipped:
+            return f"{self.tier} not tried: {self.skipped}"
         result = "nothing proved" if self.gain is None else rounded_up(smallest_float(self.gain))
         return f"{self.tier} {result} in {self.seconds:.1f} s"
 
@@ -94,9 +98,13 @@ def product(claims: Sequence[Claim]) -> Fraction:
     return prod((exact(claim.gain) for claim in claims), start=Fraction(1))
 
 
-def worthwhile(layers: Sequence[Layer], clock: Clock) -> bool:
-    """Whether the network tier may be expected to end in time."""
+def not_in_time(layers: Sequence[Layer], clock: Clock) -> Attempt | None:
+    """The network tier, not tried, where it cannot be expected to end in time."""
     try:
-        return clock.seconds + seconds(layers) < clock.limit
-    except NotCertifiableError:
-        return False
+        needed = seconds(layers)
+    except NotCertifiableError as error:
+        return Attempt("network", (), None, 0.0, str(error), "a layer without a quadratic constraint")
+    if clock.seconds + needed < clock.limit:
+        return None
+    wanted = f"it takes about {ceil(needed)} s, time_limit is {clock.limit:g} s; raise it or use method 'network'"
+    return Attempt("network", (), None, 0.0, wanted, wanted)

@@ -106,7 +106,8 @@ def _energies(count: int, energy: float | None, peak: float | None) -> Array:
 
 
 def _condition(energy: float | None, peak: float | None, moved: bool, units: set[str]) -> str:
+    """The bounds as they were used: rounded, they would admit more than the tube holds for."""
     unit = units.pop() if len(units) == 1 else ""
-    parts = [] if energy is None else [f"sum |du|² <= {energy:g} {unit + '²' if unit else ''}".strip()]
-    parts += [] if peak is None else [f"|du| <= {peak:g} {unit}".strip()]
+    parts = [] if energy is None else [f"sum |du|² <= {energy!r} {unit + '²' if unit else ''}".strip()]
+    parts += [] if peak is None else [f"|du| <= {peak!r} {unit}".strip()]
     return ", ".join(parts + (["another initial state"] if moved else [])) or "the same input"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.bounded_real import bounded_real_matrix, cauchy_matrix
 from l2ssm.certificates.certificate import AT_REST, JOINT, JOINT_AT_REST, Certificate, Claim, chain_of, model_digest
+from l2ssm.certificates.evidence import assert_attained
 from l2ssm.certificates.flatten import constraints_of, rests
 from l2ssm.certificates.joint import assert_joint
 from l2ssm.certificates.midrad import FLOAT
@@ -61,15 +62,13 @@ def verify(certificate: Certificate | str | Path, model: Any = None, arithmetic:
     if arithmetic not in ARITHMETICS:
         raise OptionError(f"arithmetic is {arithmetic!r}, expected one of {', '.join(ARITHMETICS)}")
     checked = _fresh(certificate) if isinstance(certificate, Certificate) else Certificate.load(certificate)
-    gamma, lower = checked.gamma, checked.lower
-    if not gamma > 0:
-        raise CertificateError(f"gamma is {gamma}, expected a number > 0")
+    if not checked.gamma > 0:
+        raise CertificateError(f"gamma is {checked.gamma}, expected a number > 0")
     if checked.proof not in PROOFS:
         raise CertificateError(f"unknown proof {checked.proof!r}; known: {', '.join(PROOFS)}")
     with ARITHMETICS[arithmetic].session():
         PROOFS[checked.proof](checked, ARITHMETICS[arithmetic])
-    if lower is not None and not 0 <= lower.gain <= gamma:
-        raise CertificateError(f"the lower bound {lower.gain} is not within [0, gamma], gamma = {gamma}")
+    assert_attained(checked)
     if model is not None:
         _check_model(checked, model)
     object.__setattr__(checked, "verified_in", ARITHMETICS[arithmetic].description)
@@ -295,8 +294,6 @@ def _check_model(certificate: Certificate, model: Any) -> None:
         raise CertificateError(
             f"the certificate is about the model file {certificate.model_sha256[:12]}..., not {found[:12]}..."
         )
-    digest = chain_of(model).digest
-    if digest != certificate.digest:
-        raise CertificateError(
-            f"the certificate is about the system {certificate.digest[:12]}..., not {digest[:12]}..."
-        )
+    claimed, digest = certificate.digest, chain_of(model).digest
+    if claimed != digest:
+        raise CertificateError(f"the certificate is about the system {claimed[:12]}..., not {digest[:12]}...")

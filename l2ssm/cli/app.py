@@ -183,11 +183,14 @@ def certify(
     ] = "auto",
     time_limit: Annotated[float, typer.Option(help="seconds for the tiers block and network")] = 60.0,
     worst: Annotated[Path | None, typer.Option(help="write the worst input found to this CSV file")] = None,
+    arithmetic: Annotated[
+        str | None, typer.Option(help="of the proof: ball, float (fast), or exact (small systems); default: by size")
+    ] = None,
 ) -> None:
     """Prove a bound on the gain of a model; write cert.json, and if asked the worst input that was found."""
     from l2ssm.cli.certifying import run
 
-    run(model_file, output or model_file.parent / CERTIFICATE, worst, kind, gamma, method, time_limit)
+    run(model_file, output or model_file.parent / CERTIFICATE, worst, kind, gamma, method, time_limit, arithmetic)
 
 
 @app.command()

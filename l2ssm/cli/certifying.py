@@ -15,18 +15,20 @@ def run(
     gamma: float | None,
     method: str,
     time_limit: float,
+    arithmetic: str | None,
 ) -> None:
-    """The certificate goes to `target`; the worst of the inputs it is about is searched again for its waveform."""
+    """The certificate goes to `target`, the worst input in it also to `worst`; of a linear model it is searched."""
     import l2ssm
-    from l2ssm.certificates.falsify import STARTS, worst_input, worst_input_table
-    from l2ssm.certificates.statement import sense
+    from l2ssm.certificates.falsify import waveform, worst_input, worst_input_table
     from l2ssm.files import write_atomically
 
     model = l2ssm.load(model_file)
-    certificate = l2ssm.certify(model, kind=kind, gamma=gamma, method=method, time_limit=time_limit)
+    certificate = l2ssm.certify(
+        model, kind=kind, gamma=gamma, method=method, time_limit=time_limit, arithmetic=arithmetic
+    )
     certificate.save(target)
     say(f"{certificate}\nwrote {target}")
     if worst is not None:
-        starts = STARTS if sense(certificate) != "rest" else STARTS[:1]
-        write_atomically(worst, worst_input_table(model, worst_input(model, starts=starts)).encode())
+        found = waveform(certificate.lower) or worst_input(model)
+        write_atomically(worst, worst_input_table(model, found).encode())
         say(f"wrote {worst}")

@@ -64,6 +64,7 @@ def sweep_gamma(
     n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
     steps: Annotated[int, typer.Option(help="optimiser steps of a fit, at most")] = 1000,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
+    time_limit: Annotated[float, typer.Option(help="seconds for the proof of a fit, see l2ssm certify")] = 30.0,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
 ) -> None:
     """The smallest gain that keeps the fit: a certified fit for each prescribed gain, a table and a picture.
@@ -90,6 +91,7 @@ def sweep_gamma(
         tolerance=tolerance,
         points=points,
         unprescribed=unprescribed,
+        time_limit=time_limit,
         on_row=on_row,
         cell=cell,
         scaffold=scaffold,

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.compose import certify
-from l2ssm.certificates.falsify import STARTS, worst_input
-from l2ssm.errors import OptionError
+from l2ssm.certificates.falsify import STARTS, waveform, worst_input
+from l2ssm.certificates.verify import verify
+from l2ssm.errors import CertificateError, OptionError
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Dynamic, Perceptron
 
@@ -30,6 +32,73 @@ def test_the_reported_gain_is_the_secant_of_the_reported_inputs(network):
     dy = N.simulate(found.u + found.du) - N.simulate(found.u)
     assert np.linalg.norm(dy) / np.linalg.norm(found.du) == pytest.approx(found.gain, rel=1e-9)
     assert "150 samples" in found.description
+
+
+def test_the_waveform_travels_with_the_certificate(network):
+    """From the file alone: the two inputs of the lower bound, and `verify` simulates them again."""
+    N = network(2)
+    certificate = Certificate.from_json(certify(N, method="product").to_json())
+    found = waveform(certificate.lower)
+    dy = N.simulate(found.u + found.du) - N.simulate(found.u)
+    assert np.linalg.norm(dy) / np.linalg.norm(found.du) == pytest.approx(found.gain, rel=1e-9)
+    assert verify(certificate).verified
+    with pytest.raises(ValueError, match="read-only"):
+        found.du[0] = 1.0
+    G = certify(N.layers[1].layers[0].G)
+    assert waveform(G.lower) is None
+    omega = float(G.lower.description.split()[2])
+    H = N.layers[1].layers[0].G.frequency_response([omega])[0]
+    assert np.linalg.norm(H, 2) == pytest.approx(G.lower.gain, rel=1e-12)
+
+
+def changed(name):
+    """A lower bound that its inputs do not attain."""
+    return {
+        "gain": lambda low: replace(low, gain=low.gain * (1 + 1e-4)),
+        "zero deviation": lambda low: replace(low, du=0 * low.du),
+        "deviation below the rounding of u": lambda low: replace(low, u=low.u + 1e30),
+        "noise": lambda low: replace(low, du=np.random.default_rng(0).standard_normal(low.du.shape)),
+        "reversed": lambda low: replace(low, du=low.du[::-1].copy()),
+        "huge": lambda low: replace(low, du=1e308 * np.sign(low.du)),
+        "infinite sum": lambda low: replace(low, u=0 * low.u + 1.7e308, du=0 * low.u + 1.7e308),
+        "one of two": lambda low: replace(low, u=None),
+        "width": lambda low: replace(low, u=np.repeat(low.u, 2, 1), du=np.repeat(low.du, 2, 1)),
+        "length": lambda low: replace(low, u=low.u[:-1]),
+    }[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gain",
+        "zero deviation",
+        "deviation below the rounding of u",
+        "noise",
+        "reversed",
+        "huge",
+        "infinite sum",
+        "one of two",
+        "width",
+        "length",
+    ],
+)
+def test_a_lower_bound_that_its_waveform_does_not_give_is_refused(network, name):
+    honest = certify(network(2), method="product")
+    with pytest.raises(CertificateError, match="the worst input"):
+        verify(replace(honest, lower=changed(name)(honest.lower)))
+
+
+def test_a_claim_about_rest_has_evidence_from_rest(modal):
+    """A base input in the evidence of a gain from rest is refused: the claim is not about it."""
+    gelu = Perceptron([[1.0], [2.0]], [0.0, 0.0], [[1.0, -0.5]], [0.0], "gelu")
+    N = Interconnection((gelu, Affine([[1.0]], [0.0])), 1.0, ("u",), ("y",), ("",), ("",))
+    certificate = certify(N, kind="l2", method="network")
+    assert "from rest" in str(certificate)
+    found = waveform(certificate.lower)
+    assert not np.any(found.u)
+    forged = replace(certificate.lower, gain=0.0, u=found.u + 1.0)
+    with pytest.raises(CertificateError, match="from rest"):
+        verify(replace(certificate, lower=forged))
 
 
 def test_a_saturation_is_excited_where_it_is_steep():

@@ -75,7 +75,7 @@ def test_radius_of_a_linear_system(modal):
     expected = certificate.gamma * np.sqrt(np.minimum(4.0, 0.25 * np.arange(1, 51)))
     np.testing.assert_allclose(tube.radius, expected, rtol=1e-12)
     assert np.all(tube.radius >= expected * (1 - 1e-15))
-    assert tube.condition == "sum |du|² <= 4, |du| <= 0.5"
+    assert tube.condition == "sum |du|² <= 4.0, |du| <= 0.5"
     with pytest.raises(OptionError, match="what may be perturbed"):
         deviation_tube(G, certificate, u)
     with pytest.raises(OptionError, match="peak is -1"):
@@ -91,3 +91,12 @@ def test_only_a_verified_incremental_certificate_of_this_model(modal):
         deviation_tube(G, Certificate.from_json(certificate.to_json()), u, peak=1.0)
     with pytest.raises(CertificateError, match="about other numbers"):
         deviation_tube(modal(3, 3, 1, 1), certificate, u, peak=1.0)
+
+
+def test_the_condition_names_the_numbers_that_were_used(proved):
+    """Not rounded: what is printed is what the tube holds for."""
+    N, certificate = proved
+    size = 0.1 + 0.2
+    tube = deviation_tube(N, certificate, np.zeros((3, 1)), peak=size, energy=1 / 3)
+    energy, peak = (float(part.split("<=")[1].split()[0]) for part in tube.condition.split(", "))
+    assert (energy, peak) == (1 / 3, size)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import tokenize
@@ -104,6 +106,18 @@ def test_verify_returns_a_new_object_and_copies_lose_the_flag(network):
     for M in certificate.claims[0].witness.values():
         with pytest.raises(ValueError, match="read-only"):
             M *= 0.5
+    for mapping in (certificate.claims[0].witness, certificate.created):
+        with pytest.raises(TypeError, match="does not support item"):
+            mapping["P"] = np.eye(2)
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copy_says_the_same_and_is_not_verified(network, clone):
+    certificate = certify(network(0), method="product")
+    other = clone(certificate)
+    assert other.to_json() == certificate.to_json()
+    assert not other.verified
+    assert verify(other).verified
 
 
 def test_objects_that_cannot_be_written_are_malformed(network):
@@ -179,7 +193,7 @@ def test_the_trusted_base_is_small_and_needs_little():
     assert theorems < 400
     for name in ARITHMETICS:
         assert lines_of_code(FOLDER / f"{name}.py") < 200, name
-    allowed = {f"l2ssm.certificates.{name}" for name in (*TRUSTED, *ARITHMETICS, "storage", "statement")}
+    allowed = {f"l2ssm.certificates.{name}" for name in (*TRUSTED, *ARITHMETICS, "storage", "statement", "evidence")}
     allowed |= {"l2ssm.certificates", "l2ssm.errors", "l2ssm.files", "flint"}
     for name in (*TRUSTED, *ARITHMETICS):
         for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text())):

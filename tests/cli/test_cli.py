@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from l2ssm import load, verify
 from l2ssm.cli.app import app
+from l2ssm.systems.layers import Residual
 
 FEW = ["--steps", "20", "--layers", "1", "--d-model", "4", "--n-x", "3"]
 
@@ -72,6 +74,33 @@ def test_tiers_and_the_worst_input(copy):
     np.testing.assert_allclose(model.network.simulate(u + du).ravel(), after, rtol=1e-12, atol=1e-12)
     gain = np.linalg.norm(after - before) / np.linalg.norm(du)
     assert gain == pytest.approx(verify(copy / "c.json").lower.gain, rel=1e-6)
+
+
+def without_biases(layer):
+    """The layer with zeros for every vector that is added."""
+    if isinstance(layer, Residual):
+        return Residual(tuple(without_biases(inner) for inner in layer.layers))
+    biases = {f.name: 0 * getattr(layer, f.name) for f in dataclasses.fields(layer) if f.name in ("b", "b1", "b2")}
+    return dataclasses.replace(layer, **biases)
+
+
+def test_the_worst_input_of_a_claim_from_rest(csv, tmp_path):
+    """Without biases a gain from rest is proved, and the waveform that is written starts from rest."""
+    model_file, worst = tmp_path / "model.l2ssm", tmp_path / "worst.csv"
+    assert run("fit", csv, "-u", "u", "-y", "h", "--dt", 0.1, "-o", tmp_path, *FEW).exit_code == 0
+    model = load(model_file)
+    layers = tuple(without_biases(layer) for layer in model.network.layers)
+    dataclasses.replace(model, network=dataclasses.replace(model.network, layers=layers)).save(model_file)
+    shown = run("certify", model_file, "--kind", "l2", "--arithmetic", "float", "--worst", worst)
+    assert "L2 gain from rest" in shown.stdout
+    assert "VERIFIED (float" in shown.stdout
+    _, u, du, before, after = np.genfromtxt(worst, delimiter=",", skip_header=1).T
+    assert not np.any(u)
+    assert not np.any(before)
+    lower = verify(tmp_path / "cert.json").lower
+    np.testing.assert_array_equal(du, lower.du[:, 0])
+    assert np.linalg.norm(after) / np.linalg.norm(du) == pytest.approx(lower.gain, rel=1e-9)
+    assert "arithmetic is 'floats', expected one of ball" in run("certify", model_file, "--arithmetic", "floats").stderr
 
 
 def test_options_of_a_cell(csv, tmp_path):

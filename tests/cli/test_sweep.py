@@ -47,6 +47,14 @@ def test_files(data, tmp_path):
     )
 
 
+def test_no_time_for_the_whole_network_leaves_the_product(data, tmp_path):
+    for limit, left_out in ((1e-6, True), (30.0, False)):
+        shown = run("sweep-gamma", *data, "-o", tmp_path, "--gamma", 1, "--time-limit", limit, "--scaffold", "residual",
+                    "--no-unprescribed", *FEW)  # fmt: skip
+        assert shown.exit_code == 0, shown.output
+        assert ("network not tried: it takes about 1 s, time_limit is 1e-06 s" in shown.output) == left_out
+
+
 def test_interrupted(data, tmp_path, monkeypatch):
     """Ctrl-C in the second fit: the first one is on disk, with model and certificate."""
     from l2ssm.cli import sweep as command
@@ -73,3 +81,6 @@ def test_errors(data, tmp_path):
     assert shown.exit_code == 1
     assert "gammas is -1.0" in shown.output
     assert run("sweep-gamma", "-o", tmp_path).exit_code == 1
+    shown = run("sweep-gamma", *data, "-o", tmp_path, "--gamma", 1, "--time-limit", 0, *FEW)
+    assert shown.exit_code == 1
+    assert "time_limit is 0.0" in shown.output
