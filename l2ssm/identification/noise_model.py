@@ -92,7 +92,7 @@ def fit_autoregression(residuals: Sequence[Array], about: str = "", max_order: i
         max_order: fewer where the records are short: there are at least ten samples for each unknown of an output.
 
     Raises:
-        DataError: no record with more than ten samples, or a number that is not finite.
+        DataError: no sample, or a number that is not finite.
         OptionError: max_order below 0.
     """
     max_order = integer("max_order", max_order, 0)
@@ -102,8 +102,8 @@ def fit_autoregression(residuals: Sequence[Array], about: str = "", max_order: i
     while max_order and sum(max(len(e) - max_order, 0) for e in residuals) < 10 * n * max_order:
         max_order -= 1
     samples = sum(max(len(e) - max_order, 0) for e in residuals)
-    if samples < 10:
-        raise DataError(f"{samples} samples of residuals after the initial ones; a noise model needs at least 10")
+    if not samples:
+        raise DataError("no residual is left after the initial samples: there is nothing to fit a noise model to")
     scale = np.sqrt(np.mean(np.concatenate(residuals) ** 2, axis=0))
     scale[scale == 0] = 1.0
     R = _factor([e / scale for e in residuals], max_order)
