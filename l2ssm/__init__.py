@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from l2ssm.analysis import plots
     from l2ssm.analysis.compare import compare
+    from l2ssm.analysis.horizon import horizon
+    from l2ssm.analysis.linearization import linearize
     from l2ssm.analysis.operators import linear_operators
     from l2ssm.analysis.residuals import residuals
     from l2ssm.certificates.certificate import Certificate
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
     from l2ssm.data.dataset import Dataset
     from l2ssm.data.read import read
     from l2ssm.data.record import Record
+    from l2ssm.identification.ensemble import Ensemble
     from l2ssm.identification.estimator import SSMRegressor
     from l2ssm.identification.fit import fit
+    from l2ssm.identification.fit_many import fit_many
     from l2ssm.identification.model import Model, load
+    from l2ssm.identification.prediction import fit_noise
+    from l2ssm.identification.reduce import reduce, verify_reduction
     from l2ssm.identification.resample import resample_model
     from l2ssm.identification.scale_to_gain import scale_to_gain
     from l2ssm.identification.sweep import sweep_gamma
@@ -43,6 +49,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Certificate": "l2ssm.certificates.certificate",
     "Dataset": "l2ssm.data.dataset",
+    "Ensemble": "l2ssm.identification.ensemble",
     "GramMemory": "l2ssm.systems.memory",
     "HippoMemory": "l2ssm.systems.memory",
     "Interconnection": "l2ssm.systems.interconnection",
@@ -57,13 +64,18 @@ _HOME = {
     "deviation_tube": "l2ssm.certificates.tube",
     "discretize": "l2ssm.systems.discretize",
     "fit": "l2ssm.identification.fit",
+    "fit_many": "l2ssm.identification.fit_many",
+    "fit_noise": "l2ssm.identification.prediction",
     "freeze": "l2ssm.networks.freeze",
+    "horizon": "l2ssm.analysis.horizon",
     "linear_operators": "l2ssm.analysis.operators",
+    "linearize": "l2ssm.analysis.linearization",
     "load": "l2ssm.identification.model",
     "orthonormal": "l2ssm.systems.orthogonal_bases",
     "plants": "l2ssm.data",
     "plots": "l2ssm.analysis",
     "read": "l2ssm.data.read",
+    "reduce": "l2ssm.identification.reduce",
     "resample_model": "l2ssm.identification.resample",
     "residuals": "l2ssm.analysis.residuals",
     "scale_to_gain": "l2ssm.identification.scale_to_gain",
@@ -71,6 +83,7 @@ _HOME = {
     "small_gain": "l2ssm.certificates.small_gain",
     "sweep_gamma": "l2ssm.identification.sweep",
     "verify": "l2ssm.certificates.verify",
+    "verify_reduction": "l2ssm.identification.reduce",
     "worst_input": "l2ssm.certificates.falsify",
     "worst_input_table": "l2ssm.certificates.falsify",
     "write_report": "l2ssm.report.write",
@@ -80,6 +93,7 @@ _MODULES = {"plants", "plots", "signals"}
 __all__ = [
     "Certificate",
     "Dataset",
+    "Ensemble",
     "GramMemory",
     "HippoMemory",
     "Interconnection",
@@ -94,13 +108,18 @@ __all__ = [
     "deviation_tube",
     "discretize",
     "fit",
+    "fit_many",
+    "fit_noise",
     "freeze",
+    "horizon",
     "linear_operators",
+    "linearize",
     "load",
     "orthonormal",
     "plants",
     "plots",
     "read",
+    "reduce",
     "resample_model",
     "residuals",
     "scale_to_gain",
@@ -108,6 +127,7 @@ __all__ = [
     "small_gain",
     "sweep_gamma",
     "verify",
+    "verify_reduction",
     "worst_input",
     "worst_input_table",
     "write_report",

@@ -30,7 +30,9 @@ FREE = {"errors", "files", "options"}
 HEAVY_ONLY_IN = {
     "cvxpy": {"certificates/lmi.py", "cli/doctor.py"},
     "matplotlib": {
+        "analysis/band_plots.py",
         "analysis/certificate_plots.py",
+        "analysis/horizon_plot.py",
         "analysis/memory_plot.py",
         "analysis/plots.py",
         "analysis/style.py",

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from l2ssm.cli.benchmark import bench
+from l2ssm.cli.ensemble import fit_many
+from l2ssm.cli.evaluate import evaluate
 from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version, training_progress
 from l2ssm.cli.options import (
     CERTIFICATE,
@@ -31,6 +33,7 @@ from l2ssm.cli.options import (
     named_values,
     remove_stale,
 )
+from l2ssm.cli.reduction import reduce
 from l2ssm.cli.source import Source
 from l2ssm.cli.sweep import sweep_gamma
 from l2ssm.cli.usage import MALFORMED, NOT_PROVED, Commands
@@ -137,6 +140,7 @@ def fit(
         **sizes,
         **gain,
     )
+    model = l2ssm.fit_noise(model, train)
     model.save(output / MODEL)
     stale = remove_stale(output)
     source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
@@ -147,28 +151,9 @@ def fit(
 
 
 app.command(name="sweep-gamma")(one_line_errors(sweep_gamma))
-
-
-@app.command(name="eval")
-@one_line_errors
-def evaluate(
-    model_file: ModelFile,
-    file: DataFile = None,
-    inputs: Inputs = None,
-    outputs: Outputs = None,
-    time: TimeColumn = None,
-    dt: SampleTime = None,
-    time_axis: TimeAxis = 0,
-    benchmark: BenchmarkName = None,
-) -> None:
-    """Free-run error on a file, or on the test sets of a benchmark; columns default to the model's channel names.
-
-    Without --time and --dt: the columns the fit used, where the file has them, else the sample time of the model.
-    """
-    from l2ssm.cli.evaluate import run
-
-    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
-    run(model_file, source)
+app.command(name="fit-many")(one_line_errors(fit_many))
+app.command(name="eval")(one_line_errors(evaluate))
+app.command()(one_line_errors(reduce))
 
 
 @app.command()

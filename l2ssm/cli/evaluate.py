@@ -1,30 +1,89 @@
-"""`l2ssm eval`: the free-run error of a model, with the data it was measured on named."""
+"""`l2ssm eval`: free-run and prediction errors of a model or an ensemble, with the data they were measured on named."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from l2ssm.cli.messages import say
+from l2ssm.cli.options import (
+    BenchmarkName,
+    DataFile,
+    Inputs,
+    ModelFile,
+    Outputs,
+    SampleTime,
+    TimeAxis,
+    TimeColumn,
+)
 from l2ssm.cli.source import Source
+from l2ssm.errors import OptionError
 
 if TYPE_CHECKING:
     from l2ssm.data.dataset import Dataset
     from l2ssm.identification.model import Model
 
 
-def run(model_file: Path, source: Source) -> None:
-    """Score the model on a file, or on the test sets of a benchmark."""
+def evaluate(
+    model_file: ModelFile,
+    file: DataFile = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    time: TimeColumn = None,
+    dt: SampleTime = None,
+    time_axis: TimeAxis = 0,
+    benchmark: BenchmarkName = None,
+    horizon: Annotated[
+        list[int] | None, typer.Option("--horizon", help="also the error so many steps ahead, once per number")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="of the error over --horizon: .png, .svg or .pdf")] = None,
+) -> None:
+    """Free-run error on a file, or on the test sets of a benchmark; columns default to the model's channel names.
+
+    Without --time and --dt: the columns the fit used, where the file has them, else the sample time of the model. Of
+    the folder of an ensemble: the errors of all members, of their mean and their median.
+    """
     import l2ssm
 
+    if picture is not None:
+        from l2ssm.cli.pictures import picture_path
+
+        picture_path(picture)
+        if not horizon:
+            raise OptionError("--picture draws the error over --horizon: give that, once per number of steps")
+    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+    if model_file.is_dir():
+        _ensemble(model_file, source)
+        return
     model = l2ssm.load(model_file)
     if source.benchmark:
         _official(model, model_file.name, source.benchmark)
-        return
-    source, assumed = source.sampled_as(model, model_file.parent)
-    data = source.dataset("test", model)
-    comparison = l2ssm.compare(data, {model_file.name: model})
-    say("\n".join([*([assumed] if assumed else []), _described(source, model, data), str(comparison)]))
+        data = source.dataset("test", model)
+    else:
+        source, assumed = source.sampled_as(model, model_file.parent)
+        data = source.dataset("test", model)
+        comparison = l2ssm.compare(data, {model_file.name: model})
+        say("\n".join([*([assumed] if assumed else []), _described(source, model, data), str(comparison)]))
+    if horizon:
+        found = l2ssm.horizon(model, data, horizon)
+        say(f"\n{found}")
+        if picture is not None:
+            from l2ssm.analysis.horizon_plot import horizon_figure
+
+            horizon_figure(found).savefig(picture, dpi=150)
+            say(f"wrote {picture}")
+
+
+def _ensemble(folder: Path, source: Source) -> None:
+    """The scores of an ensemble."""
+    from l2ssm.cli.ensemble import score_table
+    from l2ssm.identification.ensemble import Ensemble
+
+    ensemble = Ensemble.load(folder)
+    data = source.dataset("test", next(iter(ensemble.models.values())))
+    say(f"{ensemble}\n\n{score_table(ensemble, data)}")
 
 
 def _described(source: Source, model: Model, data: Dataset) -> str:

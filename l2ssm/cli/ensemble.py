@@ -1,0 +1,109 @@
+"""`l2ssm fit-many`: an ensemble over seeds; and what `l2ssm eval` says about one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from l2ssm.cli.messages import say
+from l2ssm.cli.options import (
+    BenchmarkName,
+    DataFile,
+    Inputs,
+    Outputs,
+    SampleTime,
+    ScaffoldName,
+    StaticName,
+    TimeAxis,
+    TimeColumn,
+)
+from l2ssm.cli.source import Source
+
+if TYPE_CHECKING:
+    from l2ssm.data.dataset import Dataset
+    from l2ssm.identification.ensemble import Ensemble
+    from l2ssm.identification.model import Model
+
+PICTURE = "bode.png"
+
+
+def fit_many(
+    file: DataFile = None,
+    inputs: Inputs = None,
+    outputs: Outputs = None,
+    time: TimeColumn = None,
+    dt: SampleTime = None,
+    time_axis: TimeAxis = 0,
+    benchmark: BenchmarkName = None,
+    output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("ensemble"),
+    seeds: Annotated[int, typer.Option(help="number of fits, of seeds 0, 1, ...")] = 5,
+    processes: Annotated[int, typer.Option(help="fits side by side; they share the cores")] = 1,
+    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
+    gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
+    scaffold: ScaffoldName = None,
+    static: StaticName = None,
+    layers: Annotated[int, typer.Option(help="blocks")] = 3,
+    d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
+    n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
+    initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
+    n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
+    steps: Annotated[int, typer.Option(help="optimiser steps of a fit, at most")] = 1000,
+    minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
+) -> None:
+    """The same fit for several seeds: writes ensemble.json, seed-N.l2ssm, and bode.png for one input and one output.
+
+    Seeds that give no model are named. l2ssm eval FOLDER FILE scores the members, their mean and their median.
+    """
+    import l2ssm
+
+    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+    train = source.dataset("train")
+    if benchmark and n_init is None and initial != "zero":
+        n_init = source.official().n_init
+    say(str(train))
+
+    def on_fit(seed: int, result: Model | str) -> None:
+        say(f"seed {seed}: {result if isinstance(result, str) else result.info['stopped']}")
+
+    ensemble = l2ssm.fit_many(
+        train,
+        range(seeds),
+        processes=processes,
+        on_fit=on_fit,
+        cell=cell,
+        gamma=gamma,
+        scaffold=scaffold,
+        static=static,
+        layers=layers,
+        d_model=d_model,
+        n_x=n_x,
+        initial=initial,
+        n_init=n_init,
+        steps=steps,
+        minutes=minutes,
+    )
+    ensemble.save(output)
+    say(f"\n{ensemble}\nwrote {output}")
+    if train.n_u == train.n_y == 1:
+        from l2ssm.analysis.band_plots import bode_band_figure
+
+        bode_band_figure(ensemble.bode_band()).savefig(output / PICTURE, dpi=150)
+        say(f"wrote {output / PICTURE}: linearizations at the mean input, median and band")
+
+
+def score_table(ensemble: Ensemble, data: Dataset) -> str:
+    """RMSE and fit of every member, the mean and the median, one line each."""
+    from l2ssm.analysis.compare import percent
+
+    first = next(iter(ensemble.models.values()))
+    lines = []
+    for name, s in ensemble.scores(data).items():
+        cells = zip(first.output_names, s.rmse, first.output_units, s.fit, strict=True)
+        lines.append(
+            f"{name:8} " + "; ".join(f"{n}: RMSE {r:.4g} {unit or '-'}, {percent(f, 2)}" for n, r, unit, f in cells)
+        )
+    return "\n".join(
+        [*lines, f"free run, {len(data)} record(s), the first {ensemble.n_init} samples of each not scored"]
+    )

@@ -1,0 +1,46 @@
+"""`l2ssm reduce`: fewer states, the error of every block proved."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from l2ssm.cli.messages import say
+from l2ssm.cli.options import MODEL, ModelFile, remove_stale
+from l2ssm.cli.source import recall
+
+
+def reduce(
+    model_file: ModelFile,
+    output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("reduced"),
+    order: Annotated[int | None, typer.Option(help="states to keep in each block, at most")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="largest H-infinity error of a block, relative to its norm; instead of --order")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="verify the reduced model in the folder instead")] = False,
+) -> None:
+    """Truncate the linear blocks of a model; write model.l2ssm and errors/NAME.cert.json, the proof of each error.
+
+    Without data nothing is proved of the output but through the gains of the layers: see l2ssm.reduce. --check proves
+    the errors again, and that they are about the blocks of the two models.
+    """
+    import l2ssm
+
+    if check:
+        for name, certificate in l2ssm.verify_reduction(output, model_file).items():
+            say(f"{name}: {certificate}")
+        return
+    reduction = l2ssm.reduce(l2ssm.load(model_file), order, tolerance)
+    reduction.save(output)
+    stale = remove_stale(output)
+    source, _ = recall(model_file.parent)
+    if source is not None:
+        source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
+    say(str(reduction))
+    if stale:
+        say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
+    say(f"wrote {output / MODEL} and the certificates of the errors")
