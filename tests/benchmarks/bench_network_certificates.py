@@ -21,6 +21,7 @@ from l2ssm.certificates.constraints import Slope
 from l2ssm.certificates.falsify import worst_input
 from l2ssm.certificates.flatten import constraints_of
 from l2ssm.certificates.network_response import evaluate, grid
+from l2ssm.certificates.statement import rounded_down, rounded_up
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Dynamic, Layer, Perceptron, Residual
 from l2ssm.systems.state_space import StateSpace
@@ -127,7 +128,8 @@ def row(case: tuple, starts: int, sweeps: int, limit: float) -> float:
     wall, cpu = time.monotonic() - began, time.process_time() - cpu
     slopes, attained = slope_gain(network, starts, sweeps), worst_input(network).gain
     ratio = proved.gamma / max(slopes, attained)
-    numbers = (f"{product:.4g}", f"{proved.gamma:.5g}", f"{slopes:.5g}", f"{attained:.5g}", f"{ratio:.3f}")
+    bounds = [rounded_up(gain, 4) for gain in (product, proved.gamma)]
+    numbers = (*bounds, *(rounded_down(gain, 4) for gain in (slopes, attained)), rounded_up(ratio, 4))
     print("|", " | ".join((", ".join(map(str, case)), *numbers, f"{wall:.1f}", f"{cpu:.1f}")), "|", flush=True)
     return float(ratio)
 
