@@ -33,7 +33,8 @@ def resample_model(model: Model, dt: float) -> Model:
         dt: new sample time in seconds.
 
     Raises:
-        OptionError: cells in discrete time, a reduced model, dt not a number > 0, or so long that the initial state has too few samples.
+        OptionError: cells in discrete time, a reduced model, dt not a number > 0, or so long that the initial state
+            has too few samples.
     """
     ratio = positive("dt", dt) / model.dt
     known = [name for name, cell in CELLS.items() if issubclass(cell, ContinuousTime)]
@@ -43,7 +44,7 @@ def resample_model(model: Model, dt: float) -> Model:
             f"with one of {', '.join(known)}, or from resampled data"
         )
     if "reduction" in model.info:
-        raise OptionError("a reduced model is one of discrete time: resample the model it was reduced from, then reduce")
+        raise OptionError("a reduced model has no continuous time: resample the one it was reduced from, then reduce")
     if model.info["scaffold"] in SCAFFOLD_BLOCKS:
         raise OptionError(f"scaffold {model.info['scaffold']!r} is learned in discrete time: identify again")
     initial = _initial(model.initial, ratio)
