@@ -152,13 +152,18 @@ class DenseCell(Cell):
         return StateSpace(A, B, C, D, dt)
 
 
-def check_options(cell: type[Cell], options: Mapping[str, Any], *of_start: str) -> None:
-    """OptionError for what is neither a keyword-only option of the cell nor one of its `start`."""
+def options_of(cell: type[nn.Module]) -> list[str]:
+    """The keyword-only options of a cell."""
     parameters = inspect.signature(cell).parameters.values()
-    own = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in SET_BY_START]
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in SET_BY_START]
+
+
+def check_options(cell: type[nn.Module], options: Mapping[str, Any], *of_start: str) -> None:
+    """OptionError for what is neither a keyword-only option of the cell nor one of its `start`."""
+    known = (*options_of(cell), *of_start)
     for name in options:
-        if name not in (*own, *of_start):
-            raise OptionError(f"{cell.__name__} has no option {name!r}; it has {', '.join((*own, *of_start))}")
+        if name not in known:
+            raise OptionError(f"{cell.__name__} has no option {name!r}; it has {', '.join(known)}")
 
 
 def complex_parameter(*shape: int, std: float, generator: torch.Generator | None = None) -> nn.Parameter:

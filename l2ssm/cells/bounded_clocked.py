@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from l2ssm.cells.base import check_options
+from l2ssm.cells.base import check_options, options_of
 from l2ssm.cells.bounded import Bounded
 from l2ssm.cells.selective import DiagonalSelective
 from l2ssm.errors import OptionError
+from l2ssm.parametrizations.selective import initial_steering
 from l2ssm.systems.clocked import Clocked
 from l2ssm.systems.layer import Layer
 from l2ssm.systems.state_space import StateSpace
-
-OWN = ("selectivity", "span")
 
 
 class BoundedClocked(DiagonalSelective):
@@ -33,7 +32,7 @@ class BoundedClocked(DiagonalSelective):
         generator: source of randomness.
 
     Raises:
-        OptionError: span is not a finite number >= 1.
+        OptionError: span is not a finite number >= 1, or selectivity not one >= 0.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class BoundedClocked(DiagonalSelective):
         if not (isinstance(span, (int, float)) and 1 <= span < math.inf):
             raise OptionError(f"span is {span!r}, expected a finite number >= 1")
         self.linear, self.span = linear, float(span)
-        self.S = nn.Parameter(selectivity * self.n_u**-0.5 * torch.randn(1, self.n_u, generator=generator))
+        self.S = nn.Parameter(initial_steering(1, self.n_u, selectivity, generator=generator))
         self.step_bias = nn.Parameter(torch.zeros(1))
 
     @classmethod
@@ -56,8 +55,8 @@ class BoundedClocked(DiagonalSelective):
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> BoundedClocked:
         """See `Cell.start`; the options are those of `Bounded`, selectivity and span."""
-        check_options(Bounded, options, *OWN)
-        own = {name: options.pop(name) for name in OWN if name in options}
+        check_options(cls, options, "ring", *options_of(Bounded))
+        own = {name: options.pop(name) for name in options_of(cls) if name in options}
         linear = Bounded.start(n_u, n_x, n_y, slowest=slowest, generator=generator, **options)
         assert isinstance(linear, Bounded)
         return cls(linear, generator=generator, **own)

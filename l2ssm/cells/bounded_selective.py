@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from l2ssm.cells.base import complex_double, complex_parameter, real_pair
+from l2ssm.cells.base import check_options, complex_double, complex_parameter, real_pair
 from l2ssm.cells.diagonal_storage import assert_contraction, modal_contraction
 from l2ssm.cells.gain import PrescribedGain
 from l2ssm.cells.linear_start import assert_gain_below, decay_and_phase, modes_of_any, state_count
 from l2ssm.cells.selective import DiagonalSelective
+from l2ssm.errors import OptionError
 from l2ssm.parametrizations.contraction import shrink
-from l2ssm.parametrizations.selective import lossless
+from l2ssm.parametrizations.selective import initial_steering, lossless
 from l2ssm.parametrizations.spectral import ROUNDING
 from l2ssm.parametrizations.stable import decay, time_constants
 from l2ssm.systems.contractive_cores import LosslessCore
@@ -42,12 +43,12 @@ class BoundedSelective(DiagonalSelective):
         initial_poles: (nu, theta), each (n_x,).
         gamma: prescribed gain, > 0.
         learn_gamma: whether gamma is a parameter; it stays positive.
-        through: initial direct term D = through * gamma * I.
+        through: initial direct term D = through * gamma * I, in [0, 1).
         selectivity: standard deviation of the initial S u for u of unit variance.
         generator: source of randomness.
 
     Raises:
-        OptionError: gamma is not a finite number > 0.
+        OptionError: gamma is not a finite number > 0, or through or selectivity out of range.
     """
 
     def __init__(
@@ -65,8 +66,10 @@ class BoundedSelective(DiagonalSelective):
     ) -> None:
         super().__init__(n_u, n_y, states=n_x, real=False)
         self.gain = PrescribedGain(gamma, learned=learn_gamma)
+        if not (isinstance(through, (int, float)) and 0 <= through < 1):
+            raise OptionError(f"through is {through!r}, expected a number in [0, 1): the part of gamma that D takes")
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
-        self.S = nn.Parameter(selectivity * n_u**-0.5 * torch.randn(n_x, n_u, generator=generator))
+        self.S = nn.Parameter(initial_steering(n_x, n_u, selectivity, generator=generator))
         self.step_bias = nn.Parameter(torch.full((n_x,), UNIT_STEP))
         self.W_ri = complex_parameter(n_x, n_u, std=0.7 / (n_x**0.5 + n_u**0.5), generator=generator)
         self.C_ri = complex_parameter(n_y, n_x, std=0.7 / (n_x**0.5 + n_y**0.5), generator=generator)
@@ -77,6 +80,7 @@ class BoundedSelective(DiagonalSelective):
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> BoundedSelective:
         """See `Cell.start`."""
+        check_options(cls, options)
         poles = time_constants(n_x, shortest=2.0, longest=max(slowest, 4.0), generator=generator)
         return cls(n_u, n_x, n_y, initial_poles=poles, generator=generator, **options)
 

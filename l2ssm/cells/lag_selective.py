@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from l2ssm.cells.base import check_options, options_of
 from l2ssm.cells.lag import STEP, Lag, memory_step
 from l2ssm.cells.selective import SelectiveCell
 from l2ssm.errors import OptionError
@@ -65,6 +66,7 @@ class SelectiveLag(SelectiveCell):
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> SelectiveLag:
         """See `Cell.start`."""
+        check_options(cls, options, *options_of(Lag))
         return cls(n_u, n_x, n_y, slowest=slowest, generator=generator, **options)
 
     def forward(self, u: Tensor, x0: Tensor | None = None, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from l2ssm.cells.base import check_options
 from l2ssm.cells.selective import DiagonalSelective
 from l2ssm.errors import OptionError
 from l2ssm.options import integer
@@ -72,6 +73,7 @@ class RGLRU(DiagonalSelective):
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> RGLRU:
         """See `Cell.start`; the published initialisations do not look at `slowest`."""
+        check_options(cls, options)
         return cls(n_u, n_x, n_y, generator=generator, **options)
 
     def coefficients(self, u: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:

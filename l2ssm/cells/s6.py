@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from l2ssm.cells.base import check_options
 from l2ssm.cells.selective import DiagonalSelective
 from l2ssm.errors import OptionError
 from l2ssm.options import integer
@@ -84,6 +85,7 @@ class S6(DiagonalSelective):
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> S6:
         """See `Cell.start`: the step of the slowest channel is 1 / slowest."""
+        check_options(cls, options)
         least = 1 / max(slowest, 4.0)
         steps = {"step_min": least, "step_max": min(SPREAD * least, 0.5)} | options
         return cls(n_u, n_x, n_y, generator=generator, **steps)

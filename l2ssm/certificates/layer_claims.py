@@ -19,6 +19,7 @@ from l2ssm.certificates.scaling import original_size, unit_size
 from l2ssm.certificates.smallest import smallest_float, smallest_gain, spectral_norm
 from l2ssm.certificates.static_gain import gated_matrix
 from l2ssm.certificates.supply import SUPPLIES
+from l2ssm.certificates.supply_search import FROM_REST
 from l2ssm.certificates.verify import check_multiplier, check_supply
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
@@ -196,17 +197,18 @@ def _clocked(layer: Clocked, search: Search, path: str) -> Claim:
 def _product(layer: Product, search: Search, path: str) -> Claim:
     """None: quadratic in the input where neither branch is bounded."""
     raise NotCertifiableError(
-        f"{search.name(layer, path)}: the product of two unbounded branches grows with the square of its input: "
-        "no finite gain of any kind; use the scaffold 'residual' or 'series' with a static layer of gain 1 ('gated' "
-        "is the bounded gate tanh * g) and the cell 'bounded_selective', or 'rglru' with gate_min > 0"
+        f"{search.name(layer, path)}: a product of two branches grows with the square of its input where neither is "
+        "bounded, so no gain of any kind is proved for one; use the scaffold 'residual' or 'series' with a static "
+        f"layer of gain 1 ('gated' is the bounded gate tanh * g) and a linear cell, or from rest {FROM_REST}"
     )
 
 
 def _attention(layer: Attention, search: Search, path: str) -> Claim:
-    """None: the slope of the weights grows with the queries and keys."""
+    """None: the slope of the weights grows with the queries and keys; see docs/selective.md for the gain from rest."""
     raise NotCertifiableError(
         f"{search.name(layer, path)}: the weights of attention change the faster the larger the input is, so no gain "
-        "between two inputs; use a recurrent cell of known gain"
+        "between two inputs, and the one from rest, ||V|| sqrt(heads (window + 1)), is not proved here; use a "
+        f"recurrent layer: a linear cell, or from rest {FROM_REST}"
     )
 
 

@@ -13,6 +13,8 @@ Array = NDArray[np.float64]
 GAP = 1e-7  # of gain^2, where the iteration ends
 STEPS = 40  # of Newton for one weight of the barrier
 TINY = 1e-12
+FROM_REST = "'bounded_selective', 'bounded_clocked', 'lag_selective' or 'rglru' with gate_min > 0"
+"""The selective cells with a finite gain."""
 
 
 def search(layer: Selective, name: str) -> tuple[Array, float]:
@@ -27,14 +29,14 @@ def search(layer: Selective, name: str) -> tuple[Array, float]:
     core = layer.core
     if type(core) not in SUPPLIES:
         raise NotCertifiableError(
-            f"{name}: the input multiplies what it steers ({type(core).__name__}), so no finite gain; the selective "
-            "cell with one is 'bounded_selective', or 'rglru' with gate_min > 0"
+            f"{name}: the input multiplies what it steers ({type(core).__name__}), so no finite gain; selective "
+            f"cells with one are {FROM_REST}"
         )
     alpha, beta = (np.asarray(v)[:, 0] for v in SUPPLIES[type(core)](core, np.asarray))
     if not np.all(alpha > 0):
         raise NotCertifiableError(
             f"{name}: the recurrence gate may close (gate_min = 0) and a memory then keeps everything, so no finite "
-            "gain; give 'rglru' a gate_min > 0, or use 'bounded_selective'"
+            "gain; give 'rglru' a gate_min > 0, or use 'bounded_selective' or 'bounded_clocked'"
         )
     into, out, _ = core.memories()
     n, n_v = alpha.size, core.n_out

@@ -41,7 +41,7 @@ def check_fits(
 
 def check_cell_options(options: Mapping[str, Any]) -> None:
     """OptionError for an argument of `Cell.start` that every cell gets from the model."""
-    for name in ("slowest", "generator"):
+    for name in ("n_u", "n_x", "n_y", "slowest", "generator"):
         if name in options:
             raise OptionError(f"cell_options has {name!r}, which the model sets for its cells: leave it out")
 

@@ -14,6 +14,7 @@ from l2ssm.networks.block import AnyCell, Build, Scaffold, affine, frozen_cell, 
 from l2ssm.networks.conv import CausalConv
 from l2ssm.networks.norm import RootMeanSquare
 from l2ssm.networks.pointwise import gate
+from l2ssm.options import integer
 from l2ssm.systems.layer import Layer
 from l2ssm.systems.layers import Product, Residual
 
@@ -37,6 +38,7 @@ class RecurrentMixing(nn.Module):
         self, d_model: int, build: Build, *, width: int, conv: int = 4, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
+        width = integer("width", width, 1)
         self.W_y = linear(d_model, width, bias=True, generator=generator)
         self.W_x = linear(d_model, width, bias=True, generator=generator)
         self.conv = CausalConv(width, conv, std=0.1 * conv**-0.5, generator=generator)

@@ -13,6 +13,7 @@ from l2ssm.networks.block import AnyCell, Build, Scaffold, affine, frozen_cell, 
 from l2ssm.networks.conv import CausalConv
 from l2ssm.networks.norm import RootMeanSquare
 from l2ssm.networks.pointwise import gate, pointwise
+from l2ssm.options import integer
 from l2ssm.systems.layer import Layer
 from l2ssm.systems.layers import Product, Residual
 
@@ -40,7 +41,7 @@ class MambaBlock(Scaffold):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        inside = expand * d_model
+        inside = integer("expand", expand, 1) * d_model
         self.norm = RootMeanSquare(d_model)
         self.W_in = linear(d_model, 2 * inside, bias=False, generator=generator)
         self.conv = CausalConv(inside, conv, generator=generator)

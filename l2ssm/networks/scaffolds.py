@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +26,8 @@ def _mamba(index: int, d_model: int, build: Build, generator: Generator, *, expa
 def _hawk(
     index: int, d_model: int, build: Build, generator: Generator, *, width: int | None = None, conv: int = 4
 ) -> Scaffold:
-    mixing = RecurrentMixing(d_model, build, width=width or -(-4 * d_model // 3), conv=conv, generator=generator)
+    inside = -(-4 * d_model // 3) if width is None else width
+    mixing = RecurrentMixing(d_model, build, width=inside, conv=conv, generator=generator)
     return GriffinBlock(d_model, mixing, generator=generator)
 
 
@@ -81,7 +83,9 @@ def make_block(
     Raises:
         OptionError: an option that the scaffold does not have or that makes no sense, or a cell that does not fit.
     """
-    try:
-        return SCAFFOLD_BLOCKS[name](index, d_model, build, generator, **dict(options or {}))
-    except TypeError as error:
-        raise OptionError(f"scaffold {name!r} with options {dict(options or {})}: {error}") from None
+    parameters = inspect.signature(SCAFFOLD_BLOCKS[name]).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for option in options or {}:
+        if option not in known:
+            raise OptionError(f"scaffold {name!r} has no option {option!r}; it has {', '.join(known) or 'none'}")
+    return SCAFFOLD_BLOCKS[name](index, d_model, build, generator, **dict(options or {}))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from l2ssm.errors import OptionError
+from l2ssm.options import positive
 from l2ssm.parametrizations.sampling import phi1
 
 INPUT_RULES = ("euler", "zoh")
@@ -126,10 +127,27 @@ def ring_of_gates(
     raise OptionError(f"init is {init!r}, expected 'code' or 'paper'")
 
 
+def initial_steering(n: int, n_u: int, selectivity: float, *, generator: torch.Generator | None = None) -> Tensor:
+    """S (n, n_u) with S u of standard deviation `selectivity` for inputs of unit variance.
+
+    Raises:
+        OptionError: selectivity is not a finite number >= 0.
+    """
+    if not (isinstance(selectivity, (int, float)) and 0 <= selectivity < math.inf):
+        raise OptionError(f"selectivity is {selectivity!r}, expected a finite number >= 0")
+    return selectivity * n_u**-0.5 * torch.randn(n, n_u, generator=generator)
+
+
 def step_bias(
     n: int, *, shortest: float = 1e-3, longest: float = 1e-1, generator: torch.Generator | None = None
 ) -> Tensor:
-    """b (n,) with softplus(b) log-uniform in [shortest, longest], at least 1e-4."""
+    """b (n,) with softplus(b) log-uniform in [shortest, longest], at least 1e-4.
+
+    Raises:
+        OptionError: not 0 < shortest <= longest < infinity.
+    """
+    if not positive("step_min", shortest) <= positive("step_max", longest):
+        raise OptionError(f"step_min is {shortest}, above step_max = {longest}")
     u = torch.rand(n, generator=generator, dtype=torch.float64)
     steps = torch.exp(math.log(shortest) + u * math.log(longest / shortest))
     return inverse_softplus(torch.clamp(steps, min=1e-4))

@@ -107,6 +107,18 @@ def test_frozen_scaffolds_differentiate(scaffold):
         ({"cell": "s6", "gamma": 2.0}, "cannot hold a prescribed gain"),
         ({"scaffold": "mamba", "scaffold_options": {"expnad": 3}}, "expnad"),
         ({"scaffold": "residual", "scaffold_options": {"expand": 3}}, "has none"),
+        ({"scaffold": "mamba", "scaffold_options": {"expand": 1.5}}, "expand is 1.5"),
+        ({"scaffold": "hawk", "scaffold_options": {"width": 0}}, "width is 0"),
+        ({"scaffold": "full_glu", "scaffold_options": {"width": 3}}, "no option 'width'; it has none"),
+        *(({"cell": cell, "cell_options": {"bogus": 1}}, "no option 'bogus'; it has") for cell in SELECTIVE_CELLS),
+        *(({"cell": "s6", "cell_options": {"n_u": 1}, "scaffold": name}, "model sets") for name in ("residual", "h3")),
+        ({"cell": "s6", "cell_options": {"step_min": -1.0}}, "step_min is -1.0"),
+        ({"cell": "s6", "cell_options": {"step_min": 0.5, "step_max": 0.1}}, "above step_max"),
+        ({"cell": "bounded_selective", "cell_options": {"through": 2.0}}, r"expected a number in \[0, 1\)"),
+        *(
+            ({"cell": cell, "cell_options": {"selectivity": float("nan")}}, "selectivity is nan")
+            for cell in BOUNDED_FROM_REST
+        ),
         ({"scaffold": "griffin", "layers": 3, "scaffold_options": {"heads": 3}}, "divisor"),
         ({"scaffold": "h3", "cell": "s6", "scaffold_options": {"head_dim": 2}}, "linear cell"),
     ],
