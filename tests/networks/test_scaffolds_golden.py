@@ -169,6 +169,14 @@ def test_h3(d):
     put(layer, **{f"W_{k}__{v}": p[f"{k}_proj__{v}"] for k in "qkv" for v in ("weight", "bias")})
     put(layer, W_out__weight=p["output_linear__weight"], W_out__bias=p["output_linear__bias"])
     close(layer(g["x"])[0], g["y"])
+    impulse = torch.zeros(1, 64, 4, dtype=torch.float64)
+    impulse[:, 0] = 1
+    through = torch.zeros(64, 4, dtype=torch.float64)
+    through[0] = p["ssm_k_D"]
+    close(layer.conv(impulse)[0][0] - through, g["K_shift"].mT)
+    heads = 4 // d
+    through[0, :heads] = p["D"]
+    close(layer.cell(impulse[..., :heads])[0][0] - through[:, :heads], g["K_diag"].mT)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
