@@ -31,8 +31,8 @@ def reduce(
     import l2ssm
 
     if check:
-        for name, certificate in l2ssm.verify_reduction(output, model_file).items():
-            say(f"{name}: {certificate}")
+        found = l2ssm.verify_reduction(output, model_file)
+        say("\n".join(f"{name}: {certificate}" for name, certificate in found.items()) or "no block differs")
         return
     reduction = l2ssm.reduce(l2ssm.load(model_file), order, tolerance)
     reduction.save(output)

@@ -109,9 +109,13 @@ class Reduction:
         """Write model.l2ssm, and errors/NAME.cert.json for each truncated block; see `verify_reduction`."""
         errors = Path(folder) / ERRORS
         errors.mkdir(parents=True, exist_ok=True)
-        for name, block in self.blocks.items():
-            if block.certificate is not None:
-                block.certificate.save(errors / f"{name}.cert.json")
+        certificates = {name: block.certificate for name, block in self.blocks.items()}
+        for name in self.original.network.dynamic_layers():
+            certificate, path = certificates.get(name), errors / f"{name}.cert.json"
+            if certificate is None:
+                path.unlink(missing_ok=True)  # of another reduction
+            else:
+                certificate.save(path)
         self.model.save(Path(folder) / MODEL_FILE)
 
     def __str__(self) -> str:

@@ -162,6 +162,9 @@ def test_a_block_without_states_is_left(full, tmp_path):
     assert reduction.blocks["block0"].after.n_x == 0
     reduction.save(tmp_path)
     assert set(verify_reduction(tmp_path, full)) == {"block0", "block1"}
+    reduce(full, order={"block1": 3}).save(tmp_path)
+    assert [p.name for p in (tmp_path / "errors").iterdir()] == ["block1.cert.json"]
+    assert set(verify_reduction(tmp_path, full)) == {"block1"}
 
 
 def test_a_prescribed_gain_is_proved_again_and_not_inherited():
