@@ -10,7 +10,7 @@ from math import ceil, prod
 
 from l2ssm.certificates.certificate import Claim
 from l2ssm.certificates.clock import Clock
-from l2ssm.certificates.flatten import constraints_of
+from l2ssm.certificates.flatten import rests
 from l2ssm.certificates.network import joint_claim, seconds
 from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.smallest import smallest_float
@@ -75,7 +75,7 @@ def _attempt(
     try:
         for span in spans:
             run, alone = layers[first : first + span], tuple(singles[first : first + span])
-            claims += _run_claims(run, rest and constraints_of(layers[:first], True)[1], alone, clock)
+            claims += _run_claims(run, rest and rests(layers[:first]), alone, clock)
             first += span
     except (CertificateError, NotCertifiableError) as error:
         return Attempt(tier, (), None, clock.seconds - began, str(error))

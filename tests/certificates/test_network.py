@@ -25,6 +25,7 @@ from l2ssm.certificates.statement import tier
 from l2ssm.certificates.verify import verify
 from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.systems.activations import ACTIVATIONS
+from l2ssm.systems.clocked import Clocked
 from l2ssm.systems.contractive_cores import GatedCore, LosslessCore
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Perceptron, Residual, RMSNorm, Selective
@@ -509,6 +510,23 @@ def test_the_memories_of_a_joint_proof_store_what_they_supply():
     out = np.sum(N.simulate(np.zeros((400, 1)), x0) ** 2)
     assert 0.2 * certificate.bound(x0) <= out <= certificate.bound(x0)
     assert certificate.bound(2 * x0) == pytest.approx(4 * certificate.bound(x0), rel=1e-12)
+
+
+def test_blocks_around_a_layer_on_a_clock(modal):
+    """It has no place in a joint proof; the runs after it, which it leaves at rest, do."""
+    rng = np.random.default_rng(0)
+    G, sector = modal(4, 2, 2, 2, 0.2), [0.6 * rng.standard_normal(shape) for shape in ((4, 2), 4, (2, 4), 2)]
+    modes = modal(5, 2, 2, 2, 0.2).modes
+    parts = [part for M in (modes.lam, modes.B, 0.3 * modes.C) for part in (M.real, M.imag)]
+    clock = Clocked(*parts, np.zeros((2, 2)), rng.standard_normal((1, 2)), np.zeros(1), np.array([4.0]))
+    static = Perceptron(sector[0], np.zeros(4), sector[2], np.zeros(2), "gelu")
+    last = Affine(rng.standard_normal((1, 2)), np.zeros(1))
+    N = chain(Affine(rng.standard_normal((2, 1)), np.zeros(2)), clock, Residual((Dynamic(G), static)), last)
+    product, blocks = (certify(N, kind="l2", method=m, lower=False) for m in ("product", "block"))
+    assert blocks.claims[-1].method == JOINT_AT_REST
+    assert worst_input(N, horizon=100, starts=("zero",), iterations=8).gain <= blocks.gamma < 0.9 * product.gamma
+    with pytest.raises(CertificateError, match="no quadratic constraint is known for a Clocked"):
+        certify(N, kind="l2", method="network", lower=False)
 
 
 def test_a_norm_is_as_steep_as_its_theorem_says(modal):
