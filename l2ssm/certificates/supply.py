@@ -43,9 +43,9 @@ def _gated(core: GatedCore, embed: Embed) -> tuple[Matrix, Matrix]:
 
 
 def _legendre(core: LegendreCore, embed: Embed) -> tuple[Matrix, Matrix]:
-    """alpha = 1 - 1 / S <= 1 - exp(-low), beta = 1."""
-    rest, ones = _below_expm1(embed(core.low[:, None]), embed), embed(np.ones((core.low.size, 1)))
-    return rest / (rest + 1), ones
+    """alpha = 1 - 1 / S <= 1 - exp(-low), beta >= 1 - exp(-high)."""
+    rest = _below_expm1(embed(core.low[:, None]), embed)
+    return rest / (rest + 1), _above_fading(core.high[:, None], embed)
 
 
 def _below_expm1(t: Matrix, embed: Embed) -> Matrix:
@@ -55,6 +55,22 @@ def _below_expm1(t: Matrix, embed: Embed) -> Matrix:
     for k in range(TERMS, 0, -1):
         rest = (one + rest) * t / k
     return rest
+
+
+def _above_fading(t: Array, embed: Embed) -> Matrix:
+    """At least g(t) = 1 - exp(-t), at most 1, for t (n, 1) >= 0.
+
+    g(x) <= x - x^2 / 2 + ... + x^7 / 7! for x >= 0, and below 1 for x <= 1; g(2 x) = g(x) (2 - g(x)), increasing in g
+    where g <= 1.
+    """
+    doublings = max(0, int(np.ceil(np.log2(np.max(t)))) + 2)
+    x = embed(t / 2**doublings)
+    g = x * 0
+    for k in range(TERMS - 1, 0, -1):
+        g = (g * -1 + 1) * x / k
+    for _ in range(doublings):
+        g = g * (g * -1 + 2)
+    return g
 
 
 SUPPLIES: dict[type[Core], Callable[[Any, Embed], tuple[Matrix, Matrix]]] = {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import flint
 import numpy as np
 import pytest
 import torch
 
 from l2ssm.cells import RGLRU, S6, BoundedClocked, BoundedSelective, SelectiveLag
 from l2ssm.certificates import riccati
+from l2ssm.certificates.balls import BALL
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.falsify import worst_input
 from l2ssm.certificates.supply import SUPPLIES
@@ -154,7 +156,24 @@ def test_memories_whose_steps_are_chosen():
         gains.append(certificate.gamma)
     assert gains[0] > gains[1] > gains[2]
     C, W = (np.linalg.norm(M, 2) for M in (layer.C, layer.W))
-    assert gains[2] <= C * W / np.sqrt(1 - np.exp(-1.0)) * (1 + 1e-5)
+    assert gains[2] <= C * W * (1 + 1e-5)  # sqrt(beta / alpha) = 1 where the steps cannot move
+    assert gains[0] <= C * W * np.sqrt(np.expm1(-1.0) / np.expm1(-0.01)) * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("high", [1e-6, 0.1, 1.0, 1.1, 30.0, 1000.0])
+def test_supply_of_legendre_memories_is_that_of_the_bounds_of_their_steps(high):
+    """alpha below 1 - exp(-low) and beta above 1 - exp(-high), by little, in every arithmetic."""
+    low = np.array([min(high, 1.0), 1e-6])
+    core = LegendreCore(low, np.full(2, high), np.full(2, 3.0))
+    with BALL.session():
+        want = [-(-flint.arb(x)).expm1() for x in (*low, high, high)]
+        alpha, beta = SUPPLIES[LegendreCore](core, BALL.embed)
+        got = [M[i, 0] for M in (alpha, beta) for i in range(2)]
+        assert not any(a > b for a, b in zip(got[:2], want[:2], strict=True))
+        assert not any(a < b for a, b in zip(got[2:], want[2:], strict=True))
+    plain = np.concatenate([v[:, 0] for v in SUPPLIES[LegendreCore](core, np.asarray)])
+    np.testing.assert_allclose(plain, -np.expm1(-np.array([*low, high, high])), rtol=2e-6)
+    assert plain.max() <= 1
 
 
 @pytest.mark.parametrize(
