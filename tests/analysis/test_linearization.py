@@ -94,11 +94,17 @@ def test_the_band_of_systems_holds_all_of_them():
 
 
 def test_phases_of_opposite_branches_are_put_together():
-    """-1 has the phase 180 or -180 degrees: rounding must not spread the band over 360."""
-    systems = [StateSpace([[0.5]], [[1.0]], [[-1.0]], [[sign * 1e-18]]) for sign in (1, -1)]
-    systems += [StateSpace([[0.5 + 1e-9]], [[1.0]], [[-1.0]], [[0.0]])]
+    """-1 / (z - 0.5) starts a little below 180 degrees, -1 + 0.5 / z a little above -180."""
+    systems = [StateSpace([[0.5]], [[1.0]], [[-1.0]], [[0.0]]), StateSpace([[0.0]], [[1.0]], [[0.5]], [[-1.0]])]
     band = frequency_band(systems)
-    assert np.ptp(np.stack([band.phase.low, band.phase.high]), axis=0).max() < 1e-3
+    assert band.phase.high[0] - band.phase.low[0] < 1
+
+
+def test_phases_beyond_180_degrees_are_unwrapped():
+    """Three samples of delay: -540 degrees at Nyquist."""
+    delay = StateSpace(np.eye(3, k=1), [[0.0], [0.0], [1.0]], [[1.0, 0.0, 0.0]], [[0.0]])
+    band = frequency_band([delay])
+    np.testing.assert_allclose(band.phase.centre, np.rad2deg(-3 * band.omega), atol=1e-6)
 
 
 def test_quantiles_and_refusals():
