@@ -25,7 +25,7 @@ from l2ssm.errors import CertificateError, NotCertifiableError, OptionError
 from l2ssm.options import positive
 from l2ssm.systems.hinf import HinfBracket
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Clocked, Dynamic, Residual, Selective
+from l2ssm.systems.layers import Clocked, Dynamic, Gated, Residual, Selective
 from l2ssm.systems.stability import is_schur, poles
 
 BALL_LIMIT = 512
@@ -130,7 +130,7 @@ def _joint_tiers(
         return [network_tier(layers, rest, clock)]
     if method == "block":
         return [block_tier(layers, rest, singles, clock)]
-    if method != "auto" or (len(layers) == 1 and not isinstance(layers[0], Residual)):
+    if method != "auto" or (len(layers) == 1 and not isinstance(layers[0], (Gated, Residual))):
         return []
     gain = tried[0].gain
     tight = gain is not None and found is not None and float(gain) <= found.gain * (1 + CLOSE)

@@ -22,7 +22,7 @@ from l2ssm.systems.clocked import Clocked
 from l2ssm.systems.contractive_cores import GatedCore
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layer import Layer
-from l2ssm.systems.layers import Affine, Attention, Contractive, Perceptron, Product, Residual, RMSNorm
+from l2ssm.systems.layers import Affine, Attention, Contractive, Gated, Perceptron, Product, Residual, RMSNorm
 from l2ssm.systems.legendre_core import LegendreCore
 from l2ssm.systems.selective import Selective
 from l2ssm.systems.state_space import StateSpace
@@ -349,6 +349,21 @@ def test_what_has_no_gain_is_refused_by_name():
     for network, kind, message in cases:
         with pytest.raises(NotCertifiableError, match=message):
             certify(network, kind=kind)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "identity"])
+def test_a_gate_alone_has_the_gain_of_its_value_from_rest(activation):
+    """|v g(.)| <= |v|: ||W|| where nothing shifts the value, whatever shifts the gate."""
+    W, V = np.random.default_rng(0).normal(size=(2, 3, 3))
+    norm = np.linalg.norm(W, 2)
+    gate = chain(Gated(W, np.zeros(3), V, np.ones(3), activation))
+    assert norm <= certify(gate, kind="l2", lower=False).gamma <= norm * (1 + 2e-3)
+    shifted = chain(Gated(W, np.ones(3), V, np.ones(3), activation))
+    if activation == "identity":
+        with pytest.raises(NotCertifiableError, match="slopes that grow with u"):
+            certify(shifted, kind="l2")
+    else:
+        assert certify(shifted, kind="l2", lower=False).gamma > norm * 1.01
 
 
 def test_root_mean_square_norm():
