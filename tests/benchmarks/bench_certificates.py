@@ -19,6 +19,7 @@ import numpy as np
 from l2ssm.certificates import cauchy
 from l2ssm.certificates.certificate import Claim
 from l2ssm.certificates.compose import certify
+from l2ssm.certificates.statement import rounded_up
 from l2ssm.certificates.verify import ARITHMETICS, check_cauchy
 from l2ssm.systems.hinf import hinf
 from l2ssm.systems.layers import Dynamic
@@ -68,7 +69,7 @@ def row(n: int, m: int, gap: float | None, clock: Callable[[], float]) -> str:
     used = certificate.verified_in.split()[0].rstrip(",")
     seconds = " | ".join(f"{s:.2f}" for s in (norm_s, search_s, *checks, all_s))
     label = "S4D-Lin" if gap is None else f"{gap:g}"
-    return f"| {n} | {m} | {label} | {seconds} ({used}) | {certificate.gamma / norm - 1:.3g} | {memory:.2f} |"
+    return f"| {n} | {m} | {label} | {seconds} ({used}) | {rounded_up(certificate.gamma / norm - 1, 3)} | {memory:.2f} |"
 
 
 def main() -> None:
