@@ -69,7 +69,8 @@ def row(n: int, m: int, gap: float | None, clock: Callable[[], float]) -> str:
     used = certificate.verified_in.split()[0].rstrip(",")
     seconds = " | ".join(f"{s:.2f}" for s in (norm_s, search_s, *checks, all_s))
     label = "S4D-Lin" if gap is None else f"{gap:g}"
-    return f"| {n} | {m} | {label} | {seconds} ({used}) | {rounded_up(certificate.gamma / norm - 1, 3)} | {memory:.2f} |"
+    excess = rounded_up(certificate.gamma / norm - 1, 3)
+    return f"| {n} | {m} | {label} | {seconds} ({used}) | {excess} | {memory:.2f} |"
 
 
 def main() -> None:
