@@ -83,7 +83,7 @@ def run_teachers(options: argparse.Namespace) -> None:
                     refine_steps=options.refine,
                     seed=seed,
                 )
-                error = np.std(model.simulate(test) - test.y) / np.std(test.y)
+                error = np.sqrt(np.mean((model.simulate(test) - test.y) ** 2)) / np.std(test.y)
                 found.append((error, *gains(model)))
             show(f"{cell:18s} {kind:11s} {model.info['n_parameters']} parameters, NRMSE", np.array(found))
 
