@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping
@@ -65,7 +66,7 @@ class Reduction:
         original: the model it was reduced from.
         model: the reduced one, an ordinary model.
         blocks: by the name of the block in the original.
-        gain: certificate of the reduced model where the original had a prescribed gain, else None.
+        gain: certificate of the reduced model where the original had a prescribed gain and one was proved, else None.
     """
 
     original: Model
@@ -152,7 +153,7 @@ def reduce(model: Model, order: int | Mapping[str, int] | None = None, tolerance
     Raises:
         OptionError: not one of order and tolerance, an order < 0, a tolerance that is not > 0, or an unknown block.
         RealizationError: a block to reduce is not linear or not stable; it is named.
-        CertificateError: an error, or the gain of the reduced model where one was prescribed, was not proved.
+        CertificateError: the error of a block was not proved.
     """
     if (order is None) == (tolerance is None):
         raise OptionError(f"order = {order!r}, tolerance = {tolerance!r}: expected one of the two")
@@ -166,8 +167,10 @@ def reduce(model: Model, order: int | Mapping[str, int] | None = None, tolerance
     initial = model.initial
     if initial.weight is not None and initial.bias is not None:
         initial = dataclasses.replace(initial, weight=project @ initial.weight, bias=project @ initial.bias)
-    gamma = model.info.get("gamma")
-    gain = None if gamma is None else certify(network, method="product", lower=False)
+    gamma, gain = model.info.get("gamma"), None
+    if gamma is not None:
+        with contextlib.suppress(CertificateError):  # then it is not kept
+            gain = certify(network, method="product", lower=False)
     facts = {name: {"states": [b.before.n_x, b.after.n_x], "error": b.error} for name, b in blocks.items()}
     info = dict(model.info) | {
         "gamma": gamma if gamma is not None and gain is not None and gain.gamma <= gamma else None,
@@ -232,7 +235,7 @@ def _reduced(name: str, layer: Layer, order: int | None, tolerance: float | None
         truncation = balanced_truncation(G, order, None if tolerance is None else tolerance * norm)
     except RealizationError as error:
         raise RealizationError(f"{name}: {error}") from None
-    if truncation.G.n_x >= G.n_x or (order is not None and order >= G.n_x):
+    if truncation.G.n_x == G.n_x:
         return ReducedBlock(G, Truncation(G, np.eye(G.n_x), truncation.hankel), None)
     return ReducedBlock(G, truncation, _error(name, G, truncation.G, norm))
 

@@ -99,10 +99,17 @@ def test_the_output_error_is_within_its_bound(full, reduction, size):
     assert reduction.reason == ""
 
 
-def test_the_bound_of_the_output_is_attained_by_one_block_alone():
-    """With identity layers around a single truncated block the bound is its error times |u|: reached at the peak."""
+@pytest.mark.parametrize("around", ["alone", "gains behind it", "skip around it"])
+def test_the_bound_of_the_output_is_attained(around):
+    """One truncated block in scalar gains: the bound is error * |u| times them, reached at the peak of the error."""
     G = modes(5, 1, 4)
-    network = ls.Interconnection((Dynamic(G),), 0.5, ("u",), ("y",), ("",), ("",))
+    behind = (Affine([[3.0]], [0.2]), Residual((Affine([[2.0]], [0.0]),)))
+    layers = {
+        "alone": (Dynamic(G),),
+        "gains behind it": (Affine([[0.5]], [0.0]), Dynamic(G), *behind),
+        "skip around it": (Residual((Dynamic(G), Affine([[2.0]], [0.0]))), *behind),
+    }[around]
+    network = ls.Interconnection(layers, 0.5, ("u",), ("y",), ("",), ("",))
     info = {"cell": "lru", "layers": 1, "d_model": 1, "n_parameters": 1, "valid_rmse": [0.0]}
     one = Model(network, Scaling(*(np.ones(1),) * 4), InitialState("zero", 0), info)
     reduction = reduce(one, order=2)
@@ -214,6 +221,13 @@ def test_what_is_refused(full):
 
 def pole_at_one() -> Dynamic:
     return Dynamic(ls.StateSpace([[1.0]], np.ones((1, 3)), np.ones((3, 1)), np.eye(3), 0.5))
+
+
+def test_a_prescribed_gain_that_nothing_incremental_proves_is_dropped():
+    gate = Gated(np.eye(3), np.zeros(3), np.eye(3), np.zeros(3), "identity")
+    reduction = reduce(model(last=gate, gamma=5.0), order=4)
+    assert reduction.gain is None
+    assert reduction.model.info["gamma"] is None
 
 
 def test_a_selective_block_is_named_and_others_can_be_reduced():
