@@ -17,6 +17,9 @@ balls         34 Gershgorin without absolute values, 35 midpoints instead of bal
               41 the sign in 1 - a b, 42 a Fraction by its nearest float, 43 indices of a broadcast
 document      37 SHA-256 of the content not compared, 38 text not compared with what writing gives
 certificate   39 `verified` can be set by the caller
+evidence      17 above, and in `test_falsify`: 44 u that is not at rest, 45 one signal of two, 46 no deviation, 47 a
+              deviation lost in rounding, 48 and 49 margins of 1e-3 and 2^-3, 50 nothing compared, 51 and 52 shapes,
+              53 signals beyond the range of float64
 
 Without effect on what is accepted, because another guard holds (they give the better message): the separate checks of
 the system's digest, schema number, kind, array size and finiteness in `document`, implied by 38 or `rigorous.embed`.
