@@ -218,6 +218,7 @@ def verify(
 @app.command()
 @one_line_errors
 def validate(
+    cell: Annotated[list[str] | None, typer.Option(help="one to check, may be repeated; all by default")] = None,
     draws: Annotated[int, typer.Option(help="random parameter sets per cell and dtype")] = 24,
     gamma: Annotated[float, typer.Option(help="prescribed gain")] = 1.0,
     output: Annotated[Path | None, typer.Option("-o", "--out", help="picture: .png, .svg or .pdf")] = None,
@@ -230,7 +231,7 @@ def validate(
 
     if output is not None:
         picture_path(output)
-    found = run(draws=draws, gamma=gamma, seed=seed)
+    found = run(cell or None, draws=draws, gamma=gamma, seed=seed)
     say(str(found))
     if output is not None:
         validation_figure(found).savefig(output, dpi=150)

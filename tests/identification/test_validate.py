@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from l2ssm.analysis.validation_plot import validation_figure
 from l2ssm.cells import BOUNDED_CELLS, Bounded, Contraction
+from l2ssm.cli.app import app
 from l2ssm.errors import CertificateError, OptionError
 from l2ssm.identification.validate import assert_closed_form, draw_cell, validate
 from l2ssm.parametrizations.lti import LTI
@@ -59,6 +61,23 @@ def test_a_failing_draw_is_counted(monkeypatch):
     row = validate(["broken"], draws=2, dtypes=["float32"]).rows[0]
     assert len(row.failures) == 2
     assert not row.passed
+
+
+def test_the_command_prints_the_table_and_draws_it(tmp_path, monkeypatch):
+    picture = tmp_path / "validation.png"
+    command = ["validate", "--draws", "2", "--cell", "contraction"]
+    shown = CliRunner().invoke(app, [*command, "-o", str(picture)])
+    assert shown.exit_code == 0, shown.output
+    assert [line.split()[:3] for line in shown.stdout.splitlines()[1:3]] == [
+        ["contraction", "float32", "2"],
+        ["contraction", "float64", "2"],
+    ]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setitem(BOUNDED_CELLS, "contraction", Liar)
+    assert CliRunner().invoke(app, command).exit_code == 1
+    unknown = CliRunner().invoke(app, ["validate", "--cell", "lru"])
+    assert unknown.exit_code == 1
+    assert "unknown: lru; known: bounded" in unknown.stderr
 
 
 def test_options():
