@@ -14,7 +14,7 @@ from l2ssm.analysis.band_plots import simulation_band_figure
 from l2ssm.errors import FitError, ModelFileError, OptionError
 from l2ssm.identification import fit_many as module
 
-SMALL = {"layers": 1, "d_model": 3, "n_x": 3, "steps": 20, "n_init": 5, "window": 64}
+SMALL = {"layers": 1, "d_model": 3, "n_x": 3, "steps": 20, "n_init": 5, "window": 64, "activation": "tanh"}
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,11 @@ def test_scores_of_members_and_their_middle(record, ensemble):
     np.testing.assert_array_equal(scores["seed 3"].rmse, single.rmse)
 
 
-def test_the_bode_band_is_that_of_the_linearizations(ensemble):
+def test_the_bode_band_is_that_of_the_linearizations(record, ensemble):
     band = ensemble.bode_band()
+    at_the_mean = ls.linearize(ensemble.models[3], record.u.mean(axis=0))
+    np.testing.assert_allclose(ensemble.linearizations()[3].D, at_the_mean.D, rtol=1e-12)
+    assert np.abs(ensemble.linearizations(0.0)[3].D - at_the_mean.D).max() > 1e-6
     for G in ensemble.linearizations().values():
         gain = 20 * np.log10(np.abs(G.frequency_response(band.omega)[:, 0, 0]))
         assert np.all(gain <= band.gain.high + 1e-9)
