@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,17 +44,18 @@ def fit_many(
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
-    layers: Annotated[int, typer.Option(help="blocks")] = 3,
-    d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
-    n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
-    initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
+    layers: Annotated[int | None, typer.Option(help="blocks")] = None,
+    d_model: Annotated[int | None, typer.Option(help="width of a block")] = None,
+    n_x: Annotated[int | None, typer.Option(help="complex states of a cell")] = None,
+    initial: Annotated[str | None, typer.Option(help="initial state: zero, warmup or encoder")] = None,
     n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
-    steps: Annotated[int, typer.Option(help="optimiser steps of a fit, at most")] = 1000,
+    steps: Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most")] = None,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
 ) -> None:
     """The same fit for several seeds: writes ensemble.json, seed-N.l2ssm, and bode.png for one input and one output.
 
-    Seeds that give no model are named. l2ssm eval FOLDER FILE scores the members, their mean and their median.
+    Options that are not given are as for l2ssm fit. Seeds that give no model are named. l2ssm eval FOLDER FILE scores
+    the members, their mean and their median.
     """
     import l2ssm
 
@@ -67,23 +68,11 @@ def fit_many(
     def on_fit(seed: int, result: Model | str) -> None:
         say(f"seed {seed}: {result if isinstance(result, str) else result.info['stopped']}")
 
-    ensemble = l2ssm.fit_many(
-        train,
-        range(seeds),
-        processes=processes,
-        on_fit=on_fit,
-        cell=cell,
-        gamma=gamma,
-        scaffold=scaffold,
-        static=static,
-        layers=layers,
-        d_model=d_model,
-        n_x=n_x,
-        initial=initial,
-        n_init=n_init,
-        steps=steps,
-        minutes=minutes,
-    )
+    options: dict[str, Any] = {"cell": cell, "gamma": gamma, "scaffold": scaffold, "static": static, "layers": layers}
+    options |= {"d_model": d_model, "n_x": n_x, "initial": initial, "n_init": n_init}
+    options |= {"steps": steps, "minutes": minutes}
+    given = {name: value for name, value in options.items() if value is not None}
+    ensemble = l2ssm.fit_many(train, range(seeds), processes=processes, on_fit=on_fit, **given)
     ensemble.save(output)
     say(f"\n{ensemble}\nwrote {output}")
     if train.n_u == train.n_y == 1:
