@@ -98,12 +98,12 @@ def fit_autoregression(residuals: Sequence[Array], about: str = "", max_order: i
     max_order = integer("max_order", max_order, 0)
     if not all(np.all(np.isfinite(e)) for e in residuals):
         raise DataError("the residuals of the free run are not finite: there is no noise model for a diverging run")
+    if not any(len(e) for e in residuals):
+        raise DataError("no residual is left after the initial samples: there is nothing to fit a noise model to")
     n = residuals[0].shape[1]
     while max_order and sum(max(len(e) - max_order, 0) for e in residuals) < 10 * n * max_order:
         max_order -= 1
     samples = sum(max(len(e) - max_order, 0) for e in residuals)
-    if not samples:
-        raise DataError("no residual is left after the initial samples: there is nothing to fit a noise model to")
     scale = np.sqrt(np.mean(np.concatenate(residuals) ** 2, axis=0))
     scale[scale == 0] = 1.0
     R = _factor([e / scale for e in residuals], max_order)

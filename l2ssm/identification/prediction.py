@@ -19,7 +19,7 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
 
     Args:
         model: fitted; a noise model that it has is replaced.
-        data: records with outputs; the first n_init samples of each are not used.
+        data: records with outputs; the first n_init samples of each are not used, nor records with no more.
         max_order: largest order tried, see `fit_autoregression`.
 
     Raises:
@@ -31,5 +31,6 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
     for record in records:
         if record.y is None:
             raise DataError(f"record {record.name!r} has no outputs: a noise model is fitted to y - simulate(record)")
-        residuals.append((record.y - model.simulate(record))[model.n_init :])
+        if len(record) > model.n_init:
+            residuals.append((record.y - model.simulate(record))[model.n_init :])
     return dataclasses.replace(model, noise=fit_autoregression(residuals, model.network.digest, max_order))

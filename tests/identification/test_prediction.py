@@ -135,6 +135,16 @@ def test_arrays_records_and_datasets_agree(plant, model):
     np.testing.assert_array_equal(model.predict(ls.Dataset([test.renamed("a"), test.renamed("b")]), k=3)[1], one)
 
 
+def test_records_without_a_scored_sample_are_left_out(plant):
+    start = InitialState("encoder", 20, np.zeros((3, 18)), np.zeros(3))
+    model = dataclasses.replace(exact_model(plant.G), initial=start)
+    long, short = plant.record(500, 0).renamed("long"), plant.record(20, 1).renamed("short")
+    both, one = ls.fit_noise(model, ls.Dataset([long, short])), ls.fit_noise(model, long)
+    np.testing.assert_array_equal(both.noise.coefficients, one.noise.coefficients)
+    with pytest.raises(DataError, match="no residual is left"):
+        ls.fit_noise(model, short)
+
+
 def test_white_residuals_need_no_past():
     rng = np.random.default_rng(0)
     noise = fit_autoregression([rng.standard_normal((3000, 2)) for _ in range(3)])
