@@ -19,18 +19,8 @@ from l2ssm.certificates.rigorous import exact
 from l2ssm.certificates.supply import SUPPLIES
 from l2ssm.errors import NotCertifiableError
 from l2ssm.systems.activations import ACTIVATIONS
-from l2ssm.systems.layers import (
-    Affine,
-    Clocked,
-    Contractive,
-    Dynamic,
-    Gated,
-    Layer,
-    Perceptron,
-    Residual,
-    RMSNorm,
-    Selective,
-)
+from l2ssm.systems.clocked import Clocked
+from l2ssm.systems.layers import Affine, Contractive, Dynamic, Gated, Layer, Perceptron, Residual, RMSNorm, Selective
 from l2ssm.systems.state_space import StateSpace
 
 Array = NDArray[np.float64]

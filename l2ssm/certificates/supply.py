@@ -28,6 +28,7 @@ from l2ssm.systems.selective import Selective
 Array = NDArray[np.float64]
 Embed = Callable[[Array], Any]
 TERMS = 8  # of the series of exp, all positive: a lower bound
+FAR, DOUBLINGS = 32.0, 7  # FAR / 2^DOUBLINGS <= 1
 
 
 def _lossless(core: LosslessCore, embed: Embed) -> tuple[Matrix, Matrix]:
@@ -58,19 +59,19 @@ def _below_expm1(t: Matrix, embed: Embed) -> Matrix:
 
 
 def _above_fading(t: Array, embed: Embed) -> Matrix:
-    """At least g(t) = 1 - exp(-t), at most 1, for t (n, 1) >= 0.
+    """At least g(t) = 1 - exp(-t), at most 1, for t (n, 1) >= 0; 1 beyond `FAR`.
 
     g(x) <= x - x^2 / 2 + ... + x^7 / 7! for x >= 0, and below 1 for x <= 1; g(2 x) = g(x) (2 - g(x)), increasing in g
     where g <= 1.
     """
-    doublings = max(0, int(np.ceil(np.log2(np.max(t)))) + 2)
-    x = embed(t / 2**doublings)
+    near = t <= FAR
+    x = embed(t * near) / 2**DOUBLINGS  # not in floats, where it may round to zero
     g = x * 0
     for k in range(TERMS - 1, 0, -1):
         g = (g * -1 + 1) * x / k
-    for _ in range(doublings):
+    for _ in range(DOUBLINGS):
         g = g * (g * -1 + 2)
-    return g
+    return g + embed(1.0 - near)
 
 
 SUPPLIES: dict[type[Core], Callable[[Any, Embed], tuple[Matrix, Matrix]]] = {

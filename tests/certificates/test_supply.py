@@ -16,7 +16,7 @@ from l2ssm.certificates.compose import certify
 from l2ssm.certificates.falsify import worst_input
 from l2ssm.certificates.supply import SUPPLIES
 from l2ssm.certificates.supply_search import search
-from l2ssm.certificates.verify import verify
+from l2ssm.certificates.verify import ARITHMETICS, verify
 from l2ssm.errors import CertificateError, NotCertifiableError
 from l2ssm.systems.clocked import Clocked
 from l2ssm.systems.contractive_cores import GatedCore
@@ -174,6 +174,19 @@ def test_supply_of_legendre_memories_is_that_of_the_bounds_of_their_steps(high):
     plain = np.concatenate([v[:, 0] for v in SUPPLIES[LegendreCore](core, np.asarray)])
     np.testing.assert_allclose(plain, -np.expm1(-np.array([*low, high, high])), rtol=2e-6)
     assert plain.max() <= 1
+
+
+@pytest.mark.parametrize("arithmetic", ARITHMETICS.values(), ids=ARITHMETICS)
+def test_no_step_is_lost_beside_a_larger_one(arithmetic):
+    """5e-324 beside 32, divided in floats, would round to zero: a memory that costs nothing."""
+    steps = np.array([5e-324, 1e-300, 0.1, 32.0, 33.0, 1e3])
+    core = LegendreCore(steps, steps, np.full(6, 3.0))
+    with arithmetic.session():
+        beta = SUPPLIES[LegendreCore](core, arithmetic.embed)[1]
+        for i, step in enumerate(steps):
+            room = arithmetic.embed(np.array([[min(step, 1.0)]])) - beta[i : i + 1, :] * 2
+            with pytest.raises(CertificateError, match="beta"):
+                arithmetic.assert_positive_definite(room, "beta")
 
 
 @pytest.mark.parametrize(
