@@ -65,13 +65,13 @@ def _above_fading(t: Array, embed: Embed) -> Matrix:
     where g <= 1.
     """
     near = t <= FAR
-    x = embed(t * near) / 2**DOUBLINGS  # not in floats, where it may round to zero
+    x = embed(np.where(near, t, 0.0)) / 2**DOUBLINGS  # not in floats, where it may round to zero
     g = x * 0
     for k in range(TERMS - 1, 0, -1):
         g = (g * -1 + 1) * x / k
     for _ in range(DOUBLINGS):
         g = g * (g * -1 + 2)
-    return g + embed(1.0 - near)
+    return g + embed(np.where(near, 0.0, 1.0))
 
 
 SUPPLIES: dict[type[Core], Callable[[Any, Embed], tuple[Matrix, Matrix]]] = {
