@@ -106,5 +106,5 @@ def not_in_time(layers: Sequence[Layer], clock: Clock) -> Attempt | None:
         return Attempt("network", (), None, 0.0, str(error), "a layer without a quadratic constraint")
     if clock.seconds + needed < clock.limit:
         return None
-    wanted = f"it takes about {ceil(needed)} s, time_limit is {clock.limit:g} s; raise it or use method 'network'"
+    wanted = f"it takes about {ceil(needed)} s, time_limit is {clock.limit:g} s; raise it"
     return Attempt("network", (), None, 0.0, wanted, wanted)
