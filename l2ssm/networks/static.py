@@ -36,8 +36,7 @@ class StaticLayer(nn.Module, ABC):
     """A memoryless map (batch, time, n_in) -> (batch, time, n_out).
 
     Args:
-        n_in, n_out: widths.
-        hidden: hidden units; None chooses.
+        n_in, n_out, hidden: widths; hidden None chooses.
         activation: a name of the layer's `activations`; None: the first of them.
         rest: whether its biases that move the output at 0 stay 0.
         generator: source of randomness.

@@ -140,6 +140,6 @@ def test_wrong_layers_are_refused(build: Callable[[], Layer], message: str) -> N
 
 
 def test_every_layer_of_the_table_is_tested_here() -> None:
-    """Selective layers are tested as frozen cells, attention in frozen scaffolds."""
-    selective = {"Selective", "S6Core", "GatedCore", "LosslessCore", "LegendreCore"}
+    """Selective and clocked layers are tested as frozen cells, attention in frozen scaffolds."""
+    selective = {"Selective", "S6Core", "GatedCore", "LosslessCore", "LegendreCore", "Clocked"}
     assert set(LAYERS) == {name.split()[0] for name in STATIC} | {"Dynamic", "Residual", "Attention"} | selective
