@@ -29,7 +29,7 @@ class Attempt:
         gain: proved, None if nothing was.
         seconds: what it took.
         failure: why nothing was proved.
-        skipped: why it was not tried, and what to do about it; "" if it was.
+        skipped: why it was not tried; "" if it was.
     """
 
     tier: str
@@ -41,7 +41,7 @@ class Attempt:
 
     def __str__(self) -> str:
         if self.skipped:
-            return f"{self.tier} not tried: {self.skipped}"
+            return f"{self.tier} not tried ({self.skipped})"
         result = "nothing proved" if self.gain is None else rounded_up(smallest_float(self.gain))
         return f"{self.tier} {result} in {self.seconds:.1f} s"
 
@@ -106,5 +106,5 @@ def not_in_time(layers: Sequence[Layer], clock: Clock) -> Attempt | None:
         return Attempt("network", (), None, 0.0, str(error), "a layer without a quadratic constraint")
     if clock.seconds + needed < clock.limit:
         return None
-    wanted = f"it takes about {ceil(needed)} s, time_limit is {clock.limit:g} s; raise it"
+    wanted = f"needs a time_limit of about {ceil(needed)} s, not {clock.limit:g} s"
     return Attempt("network", (), None, 0.0, wanted, wanted)

@@ -52,7 +52,7 @@ def test_no_time_for_the_whole_network_leaves_the_product(data, tmp_path):
         shown = run("sweep-gamma", *data, "-o", tmp_path, "--gamma", 1, "--time-limit", limit, "--scaffold", "residual",
                     "--no-unprescribed", *FEW)  # fmt: skip
         assert shown.exit_code == 0, shown.output
-        assert ("network not tried: it takes about 1 s, time_limit is 1e-06 s" in shown.output) == left_out
+        assert ("network not tried (needs a time_limit of about 1 s, not 1e-06 s)" in shown.output) == left_out
 
 
 def test_interrupted(data, tmp_path, monkeypatch):
