@@ -4,7 +4,7 @@
 # 1. A tank whose outlet valve is switched: its time constant is 4 or 80 samples, and the second input tells which. A
 #    selective cell changes its poles at every sample, a linear cell cannot.
 # 2. Selective copying: keep the few tokens that matter, in order, wherever they are.
-# 3. A selective cell with a gain that is proved for whatever its coefficients do.
+# 3. A selective model with a prescribed gain, proved for whatever its coefficients do.
 
 # %%
 import os
@@ -17,7 +17,6 @@ import torch
 from torch.nn import functional
 
 import l2ssm as ls
-from l2ssm.cells import BoundedSelective
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
 
@@ -51,16 +50,18 @@ def switched_tank(seed: int, samples: int = 2000) -> ls.Record:
     return ls.Record(np.stack([inflow, valve], 1), y, 1.0, input_names=["inflow", "valve"], output_names=["level"])
 
 
-CELLS = ("lru", "s5", "s6", "rglru", "bounded_selective")
+CELLS = ("lru", "s5", "s6", "rglru", "bounded_selective", "bounded_clocked")
+# The level that a window begins with is not known; all cells start at random, as some can hold no linear model.
+SETTINGS = {"initial": "warmup", "n_init": 100, "window": 200, "linear_start": False}
 train, test = switched_tank(0), switched_tank(1)
 scores: dict[str, list[float]] = {cell: [] for cell in CELLS}
 models = {}
 for cell in CELLS:
     began = time.perf_counter()
     for seed in SEEDS:
-        options = {"gamma": 20.0} if cell == "bounded_selective" else {}
+        options = {"gamma": 20.0} if cell.startswith("bounded") else {}
         sizes = {"layers": 1, "d_model": 8, "n_x": 8, "cell_options": options}
-        models[cell] = ls.fit(train, cell=cell, initial="zero", window=128, steps=STEPS, seed=seed, **sizes)
+        models[cell] = ls.fit(train, cell=cell, steps=STEPS, seed=seed, **sizes, **SETTINGS)
         residual = test.y - models[cell].simulate(test)
         scores[cell].append(float(np.sqrt(np.mean(residual**2)) / np.std(test.y)))
     seconds, size = time.perf_counter() - began, models[cell].info["n_parameters"]
@@ -76,13 +77,15 @@ ls.plots.compare(comparison, span=(0.0, 400.0)).savefig(folder / "switched_tank.
 # %% [markdown]
 # ## Selective copying
 #
-# A sequence holds a few tokens among blanks, then as many marks; at every mark the next token is to be said. One block,
-# so that the order must be kept by the recurrence itself: the one of S6 can forget by tokens and ignore blanks, that of
-# LRU forgets by samples. Both models have 4500 to 6000 parameters.
+# A sequence holds a few tokens at random places among blanks, then as many marks; at every mark the next token is to
+# be said. One Mamba block, so that the order must be kept by the recurrence inside it: S6 forgets by tokens and passes
+# over blanks, LRU forgets by samples. n_x = 8 means 8 states for every channel of S6, 8 complex ones in all of LRU;
+# with n_x = 128 LRU has as many real states as S6, 256, and more parameters.
 
 # %%
-TOKENS, MEMORY, LENGTH = 8, 4, 32
-COPY_STEPS = 4 * STEPS
+TOKENS, MEMORY, LENGTH = 8, 3, 48
+COPY_STEPS = 3 * STEPS // 2
+CONTESTANTS = (("s6", 8), ("lru", 8), ("lru", 128))  # cell, n_x
 
 
 def sequences(count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,14 +98,14 @@ def sequences(count: int, generator: torch.Generator) -> tuple[torch.Tensor, tor
     return functional.one_hot(symbols, TOKENS + 2).float(), tokens
 
 
-def copying(cell: str, seed: int) -> float:
-    """The part of the tokens that a trained model says correctly."""
+def copying(cell: str, n_x: int, seed: int) -> tuple[float, int]:
+    """(part of the tokens that a trained model says correctly, its parameters)."""
     zero, one = np.zeros(TOKENS + 2), np.ones(TOKENS + 2)
     scaling = Scaling(zero, one, zero[:TOKENS], one[:TOKENS])
-    sizes = {"layers": 1, "d_model": 32, "n_x": 16}
-    model = DeepSSM(scaling, cell=cell, scaffold="full_glu", slowest=2.0 * LENGTH, seed=seed, **sizes)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=COPY_STEPS)
+    sizes = {"layers": 1, "d_model": 16, "n_x": n_x}
+    model = DeepSSM(scaling, cell=cell, scaffold="mamba", slowest=2.0 * LENGTH, seed=seed, **sizes)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=COPY_STEPS)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(COPY_STEPS):
         u, tokens = sequences(32, generator)
@@ -115,33 +118,27 @@ def copying(cell: str, seed: int) -> float:
         schedule.step()
     u, tokens = sequences(1000, torch.Generator().manual_seed(10_000))
     with torch.no_grad():
-        return float((model.standardised(u)[0][:, LENGTH:].argmax(-1) == tokens).float().mean())
+        right = (model.standardised(u)[0][:, LENGTH:].argmax(-1) == tokens).float().mean()
+    return float(right), sum(p.numel() for p in model.parameters())
 
 
-print(f"\nselective copying of {MEMORY} tokens out of {TOKENS}, chance {1 / TOKENS:.0%}")
-for cell in ("s6", "lru"):
+print(f"\nselective copying of {MEMORY} tokens out of {TOKENS}, {COPY_STEPS} steps, chance {1 / TOKENS:.1%}")
+for cell, n_x in CONTESTANTS:
     began = time.perf_counter()
-    accuracy = copying(cell, 0)
-    print(
-        f"{cell:5} {accuracy:.1%} of the tokens after {COPY_STEPS} steps, {time.perf_counter() - began:.0f} s",
-        flush=True,
-    )
+    results = [copying(cell, n_x, seed) for seed in SEEDS]
+    said = " ".join(f"{right:.1%}" for right, _ in results)
+    seconds = time.perf_counter() - began
+    print(f"{cell:4} n_x {n_x:3}   {said}   {results[0][1]} parameters, {seconds:.0f} s", flush=True)
 
 # %% [markdown]
-# ## A proof for every sequence of coefficients
+# ## A gain that holds for every sequence of coefficients
 #
-# The cell alone, trained on the tank with the prescribed gain: the bound is one from rest, because the coefficients
-# depend on the input.
+# With gamma the model is a chain in which zero input keeps every signal zero: the gain is one from rest, because the
+# coefficients depend on the input. It holds for all parameters; the certificate is about those that were found.
 
 # %%
-cell = BoundedSelective.start(2, 8, 1, slowest=100.0, gamma=4.0, generator=torch.Generator().manual_seed(0))
-optimizer = torch.optim.Adam(cell.parameters(), lr=0.01)
-u, y = (torch.tensor(v, dtype=torch.float32)[None] for v in (train.u, train.y))
-for _ in range(max(STEPS // 4, 10)):
-    loss = (cell(u)[0] - y).square().mean() / y.var()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-names = train.input_names, train.output_names, ("", ""), ("",)
-network = ls.Interconnection((cell.frozen(),), train.dt, *names)
-print(f"\nNRMSE {float(loss.detach()) ** 0.5:.3f} with gamma = {cell.gamma:g}\n{ls.certify(network, kind='l2')}")
+sizes = {"layers": 2, "d_model": 8, "n_x": 8}
+model = ls.fit(train, cell="bounded_selective", gamma=3.0, steps=STEPS, **sizes, **SETTINGS)
+residual = test.y - model.simulate(test)
+print(f"\nNRMSE {np.sqrt(np.mean(residual**2)) / np.std(test.y):.3f} with gamma = 3")
+print(ls.certify(model, kind="l2"))
