@@ -240,7 +240,7 @@ def validate(
         raise typer.Exit(1)
 
 
-app.command()(one_line_errors(bench))
+app.add_typer(bench, name="bench")
 
 
 @app.command()

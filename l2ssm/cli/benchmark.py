@@ -1,4 +1,4 @@
-"""`l2ssm bench`: times of the scan."""
+"""`l2ssm bench`: what is measured - the times of the scan, and the errors on the official benchmarks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from l2ssm.cli.messages import say
+from l2ssm.cli.accuracy import accuracy
+from l2ssm.cli.messages import one_line_errors, say
 from l2ssm.errors import OptionError
 
 
-def bench(
+def scan(
     case: Annotated[list[str] | None, typer.Option(help="batch,time,n_x,channels; default: five cases")] = None,
     threads: Annotated[int, typer.Option(help="of torch, for all that is measured")] = 1,
     repeats: Annotated[int, typer.Option(help="rounds; medians are shown")] = 5,
@@ -24,3 +25,8 @@ def bench(
         raise OptionError(f"--case is {case}, expected four sizes such as 16,4096,64,64")
     cases = [tuple(int(size) for size in shape) for shape in shapes] or None
     say(table(run(cases, threads=threads, repeats=repeats, peers=peers)))
+
+
+bench = typer.Typer(help="Measure the scan, or the errors on the official benchmarks.", no_args_is_help=True)
+bench.command()(one_line_errors(scan))
+bench.command()(one_line_errors(accuracy))

@@ -1,0 +1,115 @@
+"""The best linear model of some data, by the rule that every model is measured by: a free run from the first samples.
+
+Its peak gain is the scale of prescribed gains: one below it cannot even hold the linear part.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from l2ssm.data.dataset import Dataset
+from l2ssm.errors import DataError
+from l2ssm.networks.scaling import Scaling
+from l2ssm.systems.output_error import output_error
+from l2ssm.systems.state_space import StateSpace
+from l2ssm.systems.subspace import Pair, free_responses, subspace
+
+Array = NDArray[np.float64]
+MAX_ORDER = 10
+KNOWN_START = 1.2  # times the error from the best initial states: above it the first samples do not tell the state
+INTEGRATING = 1e3  # peak gain between standardised signals from which on it says nothing: a pole at 1
+
+
+@dataclass(frozen=True, eq=False)
+class LinearBaseline:
+    """A linear model of deviations from the means, its initial state from the first n_init samples.
+
+    Attributes:
+        G: between deviations from the means, in physical units.
+        scaling: of the training data.
+        n_init: samples of u and y from which a free run is started.
+        standardised_peak: sup |G| between standardised signals.
+        seconds: that the identification took.
+    """
+
+    G: StateSpace
+    scaling: Scaling
+    n_init: int
+    standardised_peak: float
+    seconds: float
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of the transfer function, n_x (n_u + n_y) + n_u n_y: coordinates of the state do not count."""
+        G = self.G
+        return G.n_x * (G.n_u + G.n_y) + G.n_u * G.n_y
+
+    def simulate(self, data: Dataset) -> list[Array]:
+        """The free run (T, n_y) of each record."""
+        mean_u, mean_y = self.scaling.u_mean, self.scaling.y_mean
+        pairs = [(record.u - mean_u, record.y - mean_y) for record in data if record.y is not None]
+        return [mean_y + free_run(self.G, u, y, self.n_init) for u, y in pairs]
+
+    def peak_gain(self) -> float:
+        """sup |G|, output unit per input unit.
+
+        Raises:
+            DataError: it is not finite, or so large that the model integrates.
+        """
+        if not 0 < self.standardised_peak < INTEGRATING:
+            slowest = float(np.abs(self.G.poles()).max(initial=0.0))
+            raise DataError(
+                f"the best linear model has a pole of modulus {slowest:.6f} and the peak gain "
+                f"{self.standardised_peak:.4g} (standardised): it integrates, and no finite gain can be prescribed"
+            )
+        return float(self.G.hinf().upper)
+
+
+def fit_linear(train: Dataset, n_init: int) -> LinearBaseline:
+    """Subspace identification refined on the free-run error; the order is chosen on the training data.
+
+    It is that of `subspace`. Where the first samples do not tell its states - slow modes look alike there - smaller
+    orders are tried too, and the one of least free-run error from the first samples is kept.
+
+    Args:
+        train: records with outputs; the means are the operating point.
+        n_init: samples that a free run is started from.
+
+    Raises:
+        DataError: no outputs, a channel that does not vary, or records too short.
+    """
+    began = time.monotonic()
+    train.require_outputs()
+    train.require_variation()
+    stats = train.statistics()
+    scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
+    pairs = [scaling.apply(record.u, record.y) for record in train if record.y is not None]
+    found = output_error(subspace(pairs, train.dt, max_order=MAX_ORDER), pairs)
+    best, error = found.G, _error(found.G, pairs, n_init)
+    for order in range(found.order - 1, 0, -1):
+        if error <= KNOWN_START**2 * float((found.rmse**2).mean()):
+            break
+        found = output_error(subspace(pairs, train.dt, order=order), pairs)
+        if (now := _error(found.G, pairs, n_init)) < error:
+            best, error = found.G, now
+    to, of = stats.y_std[:, None], stats.u_std
+    G = StateSpace(best.A, best.B / of, to * best.C, to * best.D / of, train.dt)
+    return LinearBaseline(G, scaling, n_init, float(best.hinf().upper), time.monotonic() - began)
+
+
+def free_run(G: StateSpace, u: Array, y: Array, n_init: int) -> Array:
+    """y_hat (T, n_y) from the initial state that explains the first n_init samples best, in least squares."""
+    missing = (y[:n_init] - G.simulate(u[:n_init])).reshape(-1)
+    x0 = linalg.lstsq(free_responses(G.A, G.C, n_init), missing)[0]
+    return G.simulate(u, x0)
+
+
+def _error(G: StateSpace, pairs: list[Pair], n_init: int) -> float:
+    """Mean squared error over all samples from n_init on."""
+    errors = [(y - free_run(G, u, y, n_init))[n_init:] for u, y in pairs]
+    return float(np.mean(np.concatenate(errors) ** 2))
