@@ -125,7 +125,7 @@ def _linear(task: Task) -> Fitted:
 
 
 def _lru(task: Task, gamma: float | None = None) -> Fitted:
-    given = {} if task.steps is None else {"steps": task.steps}
+    given: dict[str, Any] = {} if task.steps is None else {"steps": task.steps}
     model = fit(
         task.train,
         n_init=task.n_init,

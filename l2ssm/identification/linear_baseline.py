@@ -1,4 +1,4 @@
-"""The best linear model of some data, by the rule that every model is measured by: a free run from the first samples.
+"""The best linear model of some data, and its free run from the first samples: what every model is measured by.
 
 Its peak gain is the scale of prescribed gains: one below it cannot even hold the linear part.
 """
