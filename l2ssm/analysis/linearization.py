@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import block_diag
 
+from l2ssm.analysis.connect import series
 from l2ssm.analysis.subject import Array, Subject, network_of
 from l2ssm.errors import DataError, RealizationError
 from l2ssm.systems.layers import Dynamic, Layer, Product, Residual
@@ -56,7 +57,7 @@ def _chain(layers: Sequence[Layer], v: Array, dt: float, names: dict[int, str]) 
     total = StateSpace(np.zeros((0, 0)), np.zeros((0, n)), np.zeros((n, 0)), np.eye(n), dt)
     for layer in layers:
         G, v = _layer(layer, v, dt, names)
-        total = _series(total, G)
+        total = series(total, G)
     return total, v
 
 
@@ -83,9 +84,3 @@ def _layer(layer: Layer, v: Array, dt: float, names: dict[int, str]) -> tuple[St
     D = np.array([forward(e[None])[0] for e in np.eye(v.size)]).T.reshape(layer.n_out, v.size)
     static = StateSpace(np.zeros((0, 0)), np.zeros((0, v.size)), np.zeros((layer.n_out, 0)), D, dt)
     return static, layer.run(v[None], rest)[0]
-
-
-def _series(G: StateSpace, H: StateSpace) -> StateSpace:
-    """First G, then H."""
-    A = np.block([[G.A, np.zeros((G.n_x, H.n_x))], [H.B @ G.C, H.A]])
-    return StateSpace(A, np.vstack([G.B, H.B @ G.D]), np.hstack([H.D @ G.C, H.C]), H.D @ G.D, G.dt)
