@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,20 @@ def centred(records: Sequence[Array]) -> list[Array]:
         return [np.zeros(len(x)) for x in records]
     mean = everything.mean()
     return [x - mean for x in records]
+
+
+def squared(records: Sequence[Array]) -> list[Array]:
+    """u^2 of centred records, centred, without its part along u; all-zero where nothing is left (two levels).
+
+    >>> squared(centred([np.array([0.0, 1.0, 1.0])]))[0].tolist()
+    [0.0, 0.0, 0.0]
+    """
+    u = np.concatenate(records)
+    square = u**2 - np.mean(u**2)
+    left = square - u * (u @ square) / (u @ u if np.any(u) else 1.0)
+    if not np.sum(left**2) > 1e-18 * np.sum(u**4):
+        left = np.zeros_like(u)
+    return np.split(left, np.cumsum([len(x) for x in records])[:-1])
 
 
 def covariance(u: Sequence[Array], e: Sequence[Array], lags: int) -> Array:
@@ -102,5 +117,13 @@ def _largest_of(correlation: Array, false_alarm: float) -> float:
     values, vectors = np.linalg.eigh(toeplitz(correlation))
     root = vectors * np.sqrt(np.clip(values, 0.0, None))
     root /= np.maximum(np.linalg.norm(root, axis=1, keepdims=True), 1e-300)
-    z = np.random.default_rng(0).standard_normal((DRAWS, len(correlation)))
-    return float(np.quantile(np.abs(z @ root.T).max(axis=1), 1.0 - false_alarm))
+    largest = np.abs(root @ _normal(len(correlation))).max(axis=0)
+    return float(np.quantile(largest, 1.0 - false_alarm))
+
+
+@lru_cache(maxsize=4)
+def _normal(count: int) -> Array:
+    """(count, DRAWS) standard normal numbers, always the same ones."""
+    draws = np.random.default_rng(0).standard_normal((count, DRAWS))
+    draws.flags.writeable = False
+    return draws

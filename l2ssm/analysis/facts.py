@@ -129,7 +129,9 @@ def residual_facts(result: Residuals) -> dict[str, Any]:
     """The two verdicts, and the largest correlation of every output with every input beside its band."""
     pairs = [
         {"output": y, "input": u, "largest_correlation": float(np.max(np.abs(result.cross[i, j]))),
-         "band": float(result.cross_band[i, j]), "effective_samples": float(result.effective[i, j])}
+         "band": float(result.cross_band[i, j]), "effective_samples": float(result.effective[i, j]),
+         "largest_correlation_square": float(np.max(np.abs(result.square[i, j]))),
+         "band_square": float(result.square_band[i, j])}
         for i, y in enumerate(result.output_names)
         for j, u in enumerate(result.input_names)
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2ssm.analysis.correlation import centred, cross_correlation, whiteness
+from l2ssm.analysis.correlation import centred, cross_correlation, squared, whiteness
 from l2ssm.analysis.subject import Array, Subject, initial_samples, measured, records_of, simulated
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
@@ -28,6 +28,9 @@ class Residuals:
         auto_band: (n_y, lags) white noise stays inside +- this for all lags of one output together.
         cross: (n_y, n_u, lags) correlation of u[t - lag] and e[t].
         cross_band: (n_y, n_u) an e independent of u stays inside +- this; all lags, inputs and outputs together.
+        square: (n_y, n_u, lags) correlation of the part of u[t - lag]^2 that is not along u with e[t]: what a missing
+            even nonlinearity leaves; NaN where there is no such part (two levels).
+        square_band: (n_y, n_u) its band; both tests of the input together alarm with probability `false_alarm`.
         effective: (n_y, n_u) how many independent samples the two coloured signals are worth.
         mean: (n_y,) mean residual, in the unit of the output.
         false_alarm: probability of a wrong alarm of each of the two verdicts.
@@ -41,6 +44,8 @@ class Residuals:
     auto_band: Array
     cross: Array
     cross_band: Array
+    square: Array
+    square_band: Array
     effective: Array
     mean: Array
     false_alarm: float
@@ -50,8 +55,12 @@ class Residuals:
     @property
     def dependent(self) -> list[tuple[int, int]]:
         """(output, input) pairs whose correlation leaves the band."""
-        outside = np.nanmax(np.nan_to_num(np.abs(self.cross)), axis=2) > self.cross_band
-        return [(int(i), int(j)) for i, j in np.argwhere(outside)]
+        return _outside(self.cross, self.cross_band)
+
+    @property
+    def nonlinear(self) -> list[tuple[int, int]]:
+        """(output, input) pairs whose correlation with the square of the input leaves its band."""
+        return _outside(self.square, self.square_band)
 
     @property
     def coloured(self) -> list[int]:
@@ -61,8 +70,8 @@ class Residuals:
 
     @property
     def independent(self) -> bool | None:
-        """True: no dependence on the input found. False: found. None: this data cannot tell."""
-        if self.dependent:
+        """True: no dependence on the input or its square found. False: found. None: this data cannot tell."""
+        if self.dependent or self.nonlinear:
             return False
         return None if np.any(~(self.cross_band < WIDEST)) else True
 
@@ -81,22 +90,33 @@ class Residuals:
             return "The simulation diverged: its residual is not finite."
         sure = f"{100 * (1 - self.false_alarm):g} %"
         if self.independent:
-            return f"No dependence of the residual on the input at {sure} confidence: no missing dynamics found."
+            return (
+                f"No dependence of the residual on the input or its square at {sure} confidence:"
+                " no missing dynamics found."
+            )
         if self.independent is None:
             i, j = divmod(int(np.argmin(self.effective)), self.effective.shape[1])
             return (
                 f"Too little data to tell whether the residual depends on the input: {self.output_names[i]} against"
                 f" {self.input_names[j]} is worth {self.effective[i, j]:.0f} independent samples."
             )
-        pairs = sorted(self.dependent, key=lambda p: -np.nanmax(np.abs(self.cross[p])) / self.cross_band[p])
-        i, j = pairs[0]
-        lag = int(np.nanargmax(np.abs(self.cross[i, j])))
-        more = f" and {len(pairs) - 1} more pair(s)" if len(pairs) > 1 else ""
-        return (
-            f"The residual of {self.output_names[i]} depends on {self.input_names[j]}{more} (correlation"
-            f" {self.cross[i, j, lag]:+.2f} at lag {lag} = {lag * self.dt:.3g} s, band {self.cross_band[i, j]:.2f},"
-            f" {sure} confidence): dynamics are missing."
+        found = self._strongest(self.dependent, self.cross, self.cross_band, "", "dynamics are missing")
+        found += self._strongest(
+            self.nonlinear, self.square, self.square_band, "the square of ", "an even nonlinearity is missing"
         )
+        return " ".join(found)
+
+    def _strongest(self, pairs: list[tuple[int, int]], rho: Array, band: Array, what: str, meaning: str) -> list[str]:
+        if not pairs:
+            return []
+        i, j = max(pairs, key=lambda p: np.nanmax(np.abs(rho[p])) / band[p])
+        lag = int(np.nanargmax(np.abs(rho[i, j])))
+        more = f" and {len(pairs) - 1} more pair(s)" if len(pairs) > 1 else ""
+        return [
+            f"The residual of {self.output_names[i]} depends on {what}{self.input_names[j]}{more} (correlation"
+            f" {rho[i, j, lag]:+.2f} at lag {lag} = {lag * self.dt:.3g} s, band {band[i, j]:.2f},"
+            f" {100 * (1 - self.false_alarm):g} % confidence): {meaning}."
+        ]
 
     def _about_whiteness(self) -> str:
         if self.white:
@@ -155,8 +175,12 @@ def _correlate(e: list[Array], records: list[Record], first: int, max_lag: int, 
     n_y, n_u, count = e[0].shape[1], u[0].shape[1], max_lag + 1
     auto, auto_band = np.full((n_y, count), np.nan), np.full((n_y, count), np.inf)
     cross, cross_band = np.full((n_y, n_u, count), np.nan), np.full((n_y, n_u), np.inf)
+    square, square_band = cross.copy(), cross_band.copy()
     effective = np.zeros((n_y, n_u))
     mean = np.full(n_y, np.nan)
+    inputs = [centred([x[:, j] for x in u]) for j in range(n_u)]
+    squares = [squared(one) for one in inputs]
+    alarm = false_alarm / (n_y * sum(1 + np.any(np.concatenate(one)) for one in squares))  # of one test
     for i in range(n_y):
         size = float(np.max([np.max(np.abs(x[:, i])) for x in e])) or 1.0
         if not np.isfinite(size):
@@ -170,10 +194,18 @@ def _correlate(e: list[Array], records: list[Record], first: int, max_lag: int, 
             continue
         auto[i], auto_band[i] = whiteness(e_i, max_lag, false_alarm / n_y)
         for j in range(n_u):
-            pair = cross_correlation(centred([x[:, j] for x in u]), e_i, max_lag, false_alarm / (n_y * n_u))
+            pair = cross_correlation(inputs[j], e_i, max_lag, alarm)
             cross[i, j], cross_band[i, j], effective[i, j] = pair.rho, pair.band, pair.effective
+            pair = cross_correlation(squares[j], e_i, max_lag, alarm)
+            square[i, j], square_band[i, j] = pair.rho, pair.band
     lags = np.arange(count, dtype=np.float64)
     r = records[0]
     return Residuals(
-        e, r.dt, lags, auto, auto_band, cross, cross_band, effective, mean, false_alarm, r.input_names, r.output_names
-    )
+        e, r.dt, lags, auto, auto_band, cross, cross_band, square, square_band, effective, mean, false_alarm,
+        r.input_names, r.output_names,
+    )  # fmt: skip
+
+
+def _outside(rho: Array, band: Array) -> list[tuple[int, int]]:
+    outside = np.max(np.nan_to_num(np.abs(rho)), axis=2) > band
+    return [(int(i), int(j)) for i, j in np.argwhere(outside)]
