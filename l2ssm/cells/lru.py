@@ -7,14 +7,20 @@ no longer normalises once |lam| has moved.
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from l2ssm.cells.base import DiagonalCell, complex_parameter
+from l2ssm.cells.linear_start import modes_of_any, state_count
+from l2ssm.errors import RealizationError
 from l2ssm.parametrizations.lti import LTI, read_after_update
 from l2ssm.parametrizations.sampling import check_choice
-from l2ssm.parametrizations.stable import poles, unit_variance_scale
+from l2ssm.parametrizations.stable import DECAY_MIN, poles, unit_variance_scale
 from l2ssm.scan.contract import Readout, check_readout
+from l2ssm.systems.state_space import StateSpace
 
 NORMALIZATIONS = ("exact", "learned")
 LOG_SCALE_MAX = 20.0  # of a learned input scale, far above any that is used
@@ -54,6 +60,41 @@ class LRU(DiagonalCell):
         self.D = nn.Parameter(torch.zeros(n_y, n_u))
         if normalization == "learned":
             self.log_scale = nn.Parameter(torch.log(unit_variance_scale(self.nu.detach())))
+
+    @classmethod
+    @torch.no_grad()
+    def from_state_space(cls, G: StateSpace, *, n_x: int | None = None) -> LRU:
+        """A float64 cell that is G, exactly up to rounding: any stable system with diagonalisable A.
+
+        Args:
+            G: the system.
+            n_x: complex states, default one a real pole and one a conjugate pair; modes that do nothing fill the rest.
+
+        Raises:
+            RealizationError: A has no basis of eigenvectors, a pole outside the unit circle or nearer to it than
+                exp(-1e-6), or n_x is too small.
+        """
+        modes = modes_of_any(G)
+        n, rate = modes.lam.size, -np.log(np.maximum(abs(modes.lam), 1e-300)) - DECAY_MIN
+        if not np.all(rate > 0):
+            raise RealizationError(
+                f"a pole of modulus {abs(modes.lam).max():.9g}: expected at most {math.exp(-DECAY_MIN):.9g}"
+            )
+        count = state_count(n_x, n, G)
+        nu, theta = torch.zeros(count).double(), torch.zeros(count).double()
+        nu[:n], theta[:n] = torch.tensor(np.log(rate)), torch.tensor(np.angle(modes.lam))
+        cell = cls(G.n_u, count, G.n_y, initial_poles=(nu, theta), generator=torch.Generator()).double()
+        cell.nu.copy_(nu)
+        cell.theta.copy_(theta)
+        cell.B_ri.zero_()
+        cell.C_ri.zero_()
+        driven = torch.tensor(modes.B) / unit_variance_scale(cell.nu[:n])[:, None]
+        norms = torch.linalg.vector_norm(driven, dim=1)
+        size = torch.where(norms > 0, norms, torch.ones_like(norms))
+        cell.B_ri[:n] = torch.view_as_real(driven / size[:, None])
+        cell.C_ri[:, :n] = torch.view_as_real(torch.tensor(modes.C) * size)
+        cell.D.copy_(torch.tensor(modes.D))
+        return cell
 
     def system(self) -> LTI:
         """The map theta -> (lam, B, C, D)."""

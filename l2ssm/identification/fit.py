@@ -16,8 +16,9 @@ from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.gain_monitor import GainMonitor
-from l2ssm.identification.initial import InitialState, features
-from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
+from l2ssm.identification.initial import InitialState, feature_count
+from l2ssm.identification.linear_start import start_linear
+from l2ssm.identification.minimize import INTERRUPTED, Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
@@ -27,6 +28,7 @@ from l2ssm.identification.windows import (
     consecutive_windows,
     hold_out,
     random_windows,
+    spread_windows,
     standardise,
     whole_records,
 )
@@ -36,6 +38,9 @@ from l2ssm.networks.scaling import Scaling
 from l2ssm.options import integer, positive
 
 HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
+PRIOR = 100.0  # samples that the weight decay is worth: it is this over the number of samples, at most DECAY
+DECAY = 0.1
+STEPS = 2000, 15000  # least and most by default
 SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training
 
 
@@ -47,7 +52,7 @@ def fit(
     gamma: float | None = None,
     gamma_start: float | None = None,
     gain_penalty: float | None = None,
-    layers: int = 3,
+    layers: int = 5,
     d_model: int = 8,
     n_x: int = 8,
     scaffold: str | None = None,
@@ -57,16 +62,17 @@ def fit(
     activation: str | None = None,
     cell_options: Mapping[str, Any] | None = None,
     scaffold_options: Mapping[str, Any] | None = None,
+    linear_start: bool | None = None,
     initial: str = "encoder",
     n_init: int | None = None,
     window: int = 512,
     batch: int = 8,
     carry_state: bool = False,
-    steps: int = 1000,
-    refine_steps: int = 0,
-    learning_rate: float = 5e-3,
-    weight_decay: float = 0.1,
-    validate_every: int = 50,
+    steps: int | None = None,
+    refine_steps: int | None = None,
+    learning_rate: float = 1e-2,
+    weight_decay: float | None = None,
+    validate_every: int = 100,
     patience: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
@@ -89,15 +95,19 @@ def fit(
         scaffold, static, static_layers, hidden, activation: see `DeepSSM`.
         cell_options: keyword-only options of the cell: numbers, text and lists of them, kept in the model file.
         scaffold_options: options of the scaffold, likewise.
+        linear_start: whether training starts at a linear model of the data (subspace identification, output-error
+            refinement) that `initialize` puts into the first block; None: without gamma, where a network can hold one.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         window, batch: training windows: samples, number.
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.
-        steps: optimiser steps at most.
-        refine_steps: iterations of L-BFGS in float64 on all samples at once, after the steps.
+        steps: optimiser steps at most; default one for five training samples, between 2000 and 15000.
+        refine_steps: iterations of L-BFGS in float64 after the steps, on windows spread evenly over all records;
+            default a twentieth of the steps.
         learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none.
+        weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none; default
+            100 over the number of training samples, at most 0.1: what speaks for small weights is worth 100 samples.
         validate_every: steps between validations.
         patience: validations without improvement before stopping; None: never.
         minutes: wall-clock budget; None: none.
@@ -114,8 +124,10 @@ def fit(
     began = time.monotonic()
     train, valid = _checked(train, valid)
     window, batch = integer("window", window, 1), integer("batch", batch, 1)
-    refine_steps = integer("refine_steps", refine_steps, 0)
-    steps, validate_every = integer("steps", steps, 1), integer("validate_every", validate_every, 1)
+    validate_every = integer("validate_every", validate_every, 1)
+    samples = sum(record.T for record in train)
+    steps = int(np.clip(samples // 5, *STEPS)) if steps is None else integer("steps", steps, 1)
+    refine_steps = steps // 20 if refine_steps is None else integer("refine_steps", refine_steps, 0)
     layers, d_model, n_x = integer("layers", layers, 1), integer("d_model", d_model, 1), integer("n_x", n_x, 1)
     hidden = None if hidden is None else integer("hidden", hidden, 1)
     static_layers = None if static_layers is None else integer("static_layers", static_layers, 1)
@@ -123,6 +135,7 @@ def fit(
     n_init = None if n_init is None else integer("n_init", n_init, 0)
     monitor = None if monitor is None else integer("monitor", monitor, 1)
     seed, learning_rate = integer("seed", seed, 0), positive("learning_rate", learning_rate)
+    weight_decay = min(DECAY, PRIOR / samples) if weight_decay is None else weight_decay
     weight_decay = 0.0 if weight_decay == 0 else positive("weight_decay", weight_decay)
     minutes = None if minutes is None else positive("minutes", minutes)
     gamma = None if gamma is None else positive("gamma", gamma, "gain")
@@ -158,7 +171,10 @@ def fit(
         checked = standardise(valid, scaling)
         if max(record.T for record in valid) <= n_init:
             raise DataError(f"every validation record has {n_init} samples or fewer, n_init: nothing is left to score")
-    trainee = Trainee(deep, _feature_count(fitted[0], rule))
+    trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y))
+    started = "random"
+    if linear_start or (linear_start is None and gamma is None):
+        started = start_linear(trainee, standardise(train, scaling), rule, bool(linear_start))
     windows = consecutive_windows if carry_state else random_windows
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
@@ -175,14 +191,15 @@ def fit(
             monitor=None if monitor is None else GainMonitor(deep, monitor),
             progress=progress,
         )
-        if refine_steps:
+        left = math.inf if minutes is None else 60 * minutes - (time.monotonic() - began)
+        if refine_steps and left > 0 and not outcome.reason.startswith(INTERRUPTED):
             refine(
                 trainee,
-                whole_records(fitted, rule),
+                spread_windows(fitted, rule, window=window),
                 whole_records(checked, rule),
                 outcome,
                 iterations=refine_steps,
-                seconds=math.inf if minutes is None else 60 * minutes - (time.monotonic() - began),
+                seconds=left,
                 prescribed=prescribed,
                 progress=progress,
             )
@@ -190,6 +207,7 @@ def fit(
         "gamma": deep.gamma,
         "gamma_start": gamma_start,
         "gain_penalty": gain_penalty,
+        "linear_start": started,
         "steps": steps,
         "refine_steps": refine_steps,
         "window": window,
@@ -234,12 +252,6 @@ def _plain(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
         return dict(json.loads(json.dumps(dict(options or {}), allow_nan=False)))
     except (TypeError, ValueError) as error:
         raise OptionError(f"{name} is {options!r}, expected a dict of numbers and text: {error}") from None
-
-
-def _feature_count(record: Scored, rule: InitialState) -> int:
-    if rule.kind != "encoder":
-        return 0
-    return features(record.u[None], record.y[None], rule.n_init).shape[1]
 
 
 def _summary(outcome: Outcome) -> dict[str, Any]:

@@ -71,6 +71,11 @@ def features(u: Array, y: Array, n_init: int) -> Array:
     return np.einsum("kt,btc->bck", projection(n_init), start).reshape(len(start), -1)
 
 
+def feature_count(rule: InitialState, channels: int) -> int:
+    """Features of a record with so many inputs and outputs; 0 where the rule uses none."""
+    return channels * min(DEGREES, rule.n_init) if rule.kind == "encoder" else 0
+
+
 def projection(n_init: int) -> Array:
     """(degrees, n_init): least-squares Legendre coefficients of n_init samples on [-1, 1]."""
     basis = np.polynomial.legendre.legvander(np.linspace(-1, 1, n_init), min(DEGREES, n_init) - 1)

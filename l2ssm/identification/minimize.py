@@ -133,10 +133,12 @@ def minimize(
         FitError: no step gave finite parameters and a finite validation error.
     """
     began, outcome = time.monotonic(), Outcome()
-    optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate)
+    optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate, fused=True)
     prescribed = prescribed or PrescribedGainTraining(trainee.model, steps)
     prescribed.before_validation()
     best = last_good = _snapshot(trainee, optimizer)
+    start = evaluate(trainee, valid)
+    outcome.best_mse = start if math.isfinite(start) else math.inf
     running, carried = math.nan, None
     try:
         for step in range(1, steps + 1):
@@ -182,7 +184,7 @@ def minimize(
     except KeyboardInterrupt:
         outcome.reason = f"{INTERRUPTED} {step}"
     _restore(trainee, optimizer, best)
-    if not math.isfinite(outcome.best_mse):
+    if outcome.history and not any(math.isfinite(report.valid_mse) for report in outcome.history):
         raise FitError(
             f"no finite validation error in {step} steps ({outcome.reason}); "
             f"lower learning_rate (now {learning_rate}) or look at the data"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from l2ssm.identification.minimize import Outcome, Progress, Trainee, evaluate, squared_error
+from l2ssm.identification.minimize import INTERRUPTED, Outcome, Progress, Trainee, evaluate, squared_error
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.windows import Batch
 
@@ -32,7 +32,8 @@ def refine(
 ) -> None:
     """Train in place on all samples at once; the parameters become float64, those of the best validation are kept.
 
-    The validation error never ends above the one it started from: what is no improvement is taken back.
+    The validation error never ends above the one it started from: what is no improvement is taken back, also after
+    Ctrl-C.
 
     Args:
         trainee: what is trained.
@@ -64,20 +65,24 @@ def refine(
         loss.backward()
         return loss
 
-    for done in range(CHUNK, iterations + CHUNK, CHUNK):
-        optimizer.step(closure)
-        prescribed.before_validation()
-        mse = evaluate(trainee, valid)
-        report = Progress(first + done, first + iterations, error, mse, before + time.monotonic() - began)
-        outcome.history.append(report)
-        if progress is not None:
-            progress(report)
-        if not math.isfinite(mse):
-            break
-        if mse < outcome.best_mse:
-            outcome.best_mse, outcome.best_step, best = mse, first + done, copy.deepcopy(trainee.state_dict())
-        if time.monotonic() - began > seconds:
-            break
+    done = 0
+    try:
+        while done < iterations and time.monotonic() - began < seconds:
+            optimizer.param_groups[0]["max_iter"] = min(CHUNK, iterations - done)
+            optimizer.step(closure)
+            done += min(CHUNK, iterations - done)
+            prescribed.before_validation()
+            mse = evaluate(trainee, valid)
+            report = Progress(first + done, first + iterations, error, mse, before + time.monotonic() - began)
+            outcome.history.append(report)
+            if progress is not None:
+                progress(report)
+            if not math.isfinite(mse):
+                break
+            if mse < outcome.best_mse:
+                outcome.best_mse, outcome.best_step, best = mse, first + done, copy.deepcopy(trainee.state_dict())
+    except KeyboardInterrupt:
+        outcome.reason = f"{INTERRUPTED} {first + done}"
     trainee.load_state_dict(best)
 
 

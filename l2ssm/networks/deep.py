@@ -1,10 +1,12 @@
 """`DeepSSM`: encoder, blocks of a cell and static layers, decoder - standardisation inside, states as arguments.
 
-Two scaffolds, with cells of gain 1 and 1-Lipschitz static layers where a gain is prescribed:
+Three scaffolds, two of them with cells of gain 1 and 1-Lipschitz static layers where a gain is prescribed:
   series     s <- static(g_i cell(s))       the skip is inside the cell (D near I); the gain is at most
                                             ||H|| g_1 ... g_r ||E||: tight, and the prescribed gain for all parameters;
   residual   s <- s + static(g_i cell(s))   the usual deep SSM; at most ||H|| (1 + g_1) ... (1 + g_r) ||E||, far from
                                             tight: see `tighten`.
+  twofold    s <- s + cell(s), then s <- s + static(s)   a skip around each part: every block can hold a linear system
+                                            exactly, beside what it adds to it; no prescribed gain.
 Those of `scaffolds.SCAFFOLD_BLOCKS` (Mamba, Hawk, Griffin, H3, gated linear units) have no finite gain.
 
 Selective cells of `BOUNDED_FROM_REST` have a gain from rest only. With them the series scaffold has no bias before the
@@ -40,13 +42,13 @@ GAIN_MARGIN = 1e-5  # the prescribed gain is undercut by this, so that rounding 
 
 
 class Block(SequenceBlock):
-    """One cell and the static layers behind it, with or without a skip around both."""
+    """One cell and the static layers behind it: a chain, with a skip around it, or with one around each part."""
 
     cell: AnyCell
 
-    def __init__(self, cell: AnyCell, static: Sequence[StaticLayer], skip: bool) -> None:
+    def __init__(self, cell: AnyCell, static: Sequence[StaticLayer], scaffold: str) -> None:
         super().__init__()
-        self.cell, self.static, self.skip = cell, nn.ModuleList(static), skip
+        self.cell, self.static, self.scaffold = cell, nn.ModuleList(static), scaffold
 
     @property
     def n_x(self) -> int:
@@ -57,15 +59,22 @@ class Block(SequenceBlock):
         """See `SequenceBlock.forward`."""
         v, x_end = self.cell(s, x0)
         v = v if gain is None else v * gain.to(v.dtype)
+        if self.scaffold == "twofold":
+            v = s + v
+            for layer in self.static_chain():
+                v = v + layer(v)
+            return v, x_end
         for layer in self.static_chain():
             v = layer(v)
-        return (s + v if self.skip else v), x_end
+        return (s + v if self.scaffold == "residual" else v), x_end
 
     def frozen(self, dt: float, gain: float | None = None) -> list[Layer]:
         """See `SequenceBlock.frozen`."""
         cell = frozen_cell(self.cell, dt)
         chain = [cell if gain is None else scaled(cell, gain), *(layer.frozen() for layer in self.static_chain())]
-        return [Residual(tuple(chain))] if self.skip else chain
+        if self.scaffold == "twofold":
+            return [Residual((layer,)) for layer in chain]
+        return [Residual(tuple(chain))] if self.scaffold == "residual" else chain
 
     def static_chain(self) -> list[StaticLayer]:
         """The static layers behind the cell, in order."""
@@ -84,9 +93,10 @@ class DeepSSM(nn.Module):
         gamma: prescribed gain from u to y in physical units (cells of `BOUNDED_CELLS`, static layers of `LIPSCHITZ`);
             with cells of `BOUNDED_FROM_REST` from rest, u = 0 and the zero state; None: no prescription.
         learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
-        scaffold: a name of `SCAFFOLDS`; default "series" with gamma, "residual" without.
-        static: of "residual" and "series", a name of `STATIC`; default "contractive" with a cell of `BOUNDED_CELLS`
-            and wherever gamma is given, "perceptron" otherwise.
+        scaffold: a name of `SCAFFOLDS`; default "series" with gamma; without, "residual" with a cell of `BOUNDED_CELLS`
+            and "twofold" with another.
+        static: of "residual", "series" and "twofold", a name of `STATIC`; default "contractive" with a cell of
+            `BOUNDED_CELLS` and wherever gamma is given, "perceptron" otherwise.
         static_layers: static layers of a block; default 2 if they are 1-Lipschitz, else 1.
         hidden, activation: of a static layer; default as the layer says.
         slowest: longest initial time constant in samples.
@@ -127,7 +137,7 @@ class DeepSSM(nn.Module):
     ) -> None:
         super().__init__()
         self.from_rest = gamma is not None and cell in BOUNDED_FROM_REST
-        scaffold = scaffold or ("residual" if gamma is None else "series")
+        scaffold = scaffold or ("series" if gamma is not None else "residual" if cell in BOUNDED_CELLS else "twofold")
         has_static = scaffold not in SCAFFOLD_BLOCKS
         check_fits(scaffold, has_static, gamma, scaffold_options, static, static_layers, hidden, activation)
         static = static or ("contractive" if cell in BOUNDED_CELLS or self.from_rest else "perceptron")
@@ -179,7 +189,7 @@ class DeepSSM(nn.Module):
             if not has_static:
                 return make_block(scaffold, index, d_model, build, generator, scaffold_options)
             count = static_layers or (2 if static in LIPSCHITZ else 1)
-            return Block(build(d_model), [layer() for _ in range(count)], skip=scaffold == "residual")
+            return Block(build(d_model), [layer() for _ in range(count)], scaffold)
 
         self.blocks = nn.ModuleList(block(i) for i in range(layers))
 

@@ -10,7 +10,7 @@ from l2ssm.errors import OptionError
 from l2ssm.networks.scaffolds import SCAFFOLD_BLOCKS
 from l2ssm.networks.static import LIPSCHITZ, STATIC
 
-SCAFFOLDS = ("residual", "series", *SCAFFOLD_BLOCKS)
+SCAFFOLDS = ("residual", "series", "twofold", *SCAFFOLD_BLOCKS)
 
 
 def check_names(cell: str, scaffold: str, static: str) -> None:
@@ -30,7 +30,12 @@ def check_fits(
     if not has_static and any(option is not None for option in static):
         raise OptionError(
             f"scaffold {scaffold!r} has its own static layers: static, static_layers, hidden and activation are those "
-            "of 'residual' and 'series'"
+            "of 'residual', 'series' and 'twofold'"
+        )
+    if scaffold == "twofold" and gamma is not None:
+        raise OptionError(
+            "scaffold 'twofold' has a skip around every part, its gain grows with each; with gamma use 'series' or "
+            "'residual'"
         )
     if not has_static and gamma is not None:
         raise OptionError(

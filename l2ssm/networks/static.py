@@ -116,7 +116,7 @@ class TwoMatrixLayer(StaticLayer):
 class PerceptronLayer(TwoMatrixLayer):
     """y = W2 sigma(W1 x + b1) + b2 with free W1, W2: no bound on its Lipschitz constant. hidden: 2 n_in."""
 
-    activations = ("gelu", "tanh", "relu", "silu")
+    activations = ("tanh", "gelu", "relu", "silu")
     one_lipschitz = False
 
     def build(self, n_in: int, n_out: int, hidden: int | None, generator: torch.Generator | None) -> None:

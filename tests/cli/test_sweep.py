@@ -63,7 +63,7 @@ def test_interrupted(data, tmp_path, monkeypatch):
 
     def stop(report):
         calls.append(report)
-        if len(calls) == 2:
+        if len(calls) == 3:  # two reports a fit: after the steps and after refining
             raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "training_progress", stop)

@@ -8,7 +8,8 @@ import pytest
 import l2ssm as ls
 from l2ssm.errors import OptionError
 
-SMALL = {"layers": 1, "d_model": 3, "n_x": 3, "steps": 40, "validate_every": 10, "initial": "zero"}
+SMALL = {"layers": 1, "d_model": 3, "n_x": 3, "steps": 40, "validate_every": 10, "initial": "zero",
+         "refine_steps": 0}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,8 @@ def test_a_scheduled_gain_ends_at_gamma(record):
 
 def test_a_learned_gain_follows_its_price(record):
     """A high price of gain gives a small one, a low price a larger one; both are proved."""
-    dear, cheap = (fit(record, gamma=1.0, gain_penalty=price, learning_rate=2e-2, **SMALL) for price in (1.0, 1e-4))
+    options = SMALL | {"learning_rate": 2e-2, "linear_start": False}
+    dear, cheap = (fit(record, gamma=1.0, gain_penalty=price, **options) for price in (1.0, 1e-4))
     assert dear.info["gamma"] < 0.95 < 1.05 < cheap.info["gamma"]
     assert "learned" in str(dear)
     for model in (dear, cheap):
@@ -83,8 +84,9 @@ def test_a_learned_gain_follows_its_price(record):
 
 
 def test_refining_never_ends_worse_and_holds_gamma(record):
-    before = fit(record, gamma=1.5, **SMALL)
-    after = fit(record, gamma=1.5, refine_steps=50, **SMALL)
+    options = SMALL | {"linear_start": False, "learning_rate": 5e-3}
+    before = fit(record, gamma=1.5, **options | {"refine_steps": 0})
+    after = fit(record, gamma=1.5, **options | {"refine_steps": 50})
     assert after.info["history"][-1]["step"] == SMALL["steps"] + 50
     assert after.info["valid_rmse"][0] < 0.9 * before.info["valid_rmse"][0]
     assert certify(after, method="product", lower=False).gamma <= 1.5

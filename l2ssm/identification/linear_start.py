@@ -1,0 +1,78 @@
+"""`start_linear`: a linear model of the training data, found and put into a deep one before it is trained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+from l2ssm.errors import DataError, OptionError, RealizationError
+from l2ssm.identification.initial import InitialState
+from l2ssm.identification.initialize import LinearStart, calibrate, check_start, initialize, start_states
+from l2ssm.identification.minimize import Trainee, evaluate
+from l2ssm.identification.windows import Scored, whole_records
+from l2ssm.systems.output_error import output_error
+from l2ssm.systems.subspace import LinearFit, Pair, subspace
+
+MAX_ORDER = 10
+KNOWN_START = 1.2  # times the error from the best initial states: above it the rule for them does not suit the order
+
+
+def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState, wanted: bool) -> str:
+    """Start the model at the linear one whose free run, by the rule for the initial state, explains the records best.
+
+    The order is that of `subspace`. Where its states cannot be told from the start of a record - slow modes that look
+    alike there - the smaller orders are tried, and the best one is kept.
+
+    Args:
+        trainee: its model is started in place where it can hold a linear one, see `initialize`.
+        records: training records, all samples.
+        rule: for the initial state.
+        wanted: whether a model that cannot hold a linear one is an error; otherwise it stays as it is.
+
+    Returns:
+        What the model starts at, in words.
+
+    Raises:
+        OptionError: wanted, and the model or the data does not allow it.
+    """
+    pairs = [(record.u, record.y) for record in records]
+    batches, random = (
+        whole_records([r for r in records if len(r.u) > rule.n_init], rule),
+        copy.deepcopy(trainee.state_dict()),
+    )
+    best: tuple[float, LinearStart, dict] | None = None
+    try:
+        cells = check_start(trainee.model)
+        for found in _fits(pairs, min(MAX_ORDER, cells[0].n_x)):
+            trainee.load_state_dict(random)
+            start = _started(trainee, found, records, rule)
+            error = evaluate(trainee, batches)
+            if best is None or error < best[0]:
+                best = error, start, copy.deepcopy(trainee.state_dict())
+            if not error > KNOWN_START**2 * float((found.rmse**2).mean()) or start.kept < 1:
+                break
+    except (DataError, OptionError, RealizationError) as error:
+        trainee.load_state_dict(random)
+        if wanted:
+            raise OptionError(f"no linear start: {error}") from error
+        return f"random: {error}"
+    assert best is not None
+    trainee.load_state_dict(best[2])
+    return f"linear model of {best[1]}"
+
+
+def _fits(pairs: Sequence[Pair], max_order: int) -> Iterator[LinearFit]:
+    """The best linear model, then those of the orders below."""
+    first = output_error(subspace(pairs, 1.0, max_order=max_order), pairs)
+    yield first
+    for order in range(first.order - 1, 0, -1):
+        yield output_error(subspace(pairs, 1.0, order=order), pairs)
+
+
+def _started(trainee: Trainee, found: LinearFit, records: Sequence[Scored], rule: InitialState) -> LinearStart:
+    start = initialize(trainee.model, found.G)
+    if trainee.model.gamma is None:
+        calibrate(trainee.model, records)
+    if trainee.initial is not None:
+        start_states(trainee, start, records, rule.n_init)
+    return start
