@@ -98,7 +98,9 @@ class Bounded(BoundedCell, DiagonalCell):
         n_x = state_count(n_x, modes.lam.size, G)
         start = free_parameters(modes, gamma * (1 - ROUNDING[torch.float64]), n_x)
         initial = (torch.tensor(start.nu), torch.tensor(start.theta))
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=initial, gamma=gamma, smooth=smooth).double()
+        cell = cls(
+            G.n_u, n_x, G.n_y, initial_poles=initial, gamma=gamma, smooth=smooth, generator=torch.Generator()
+        ).double()
         cell.poles_ri.copy_(torch.view_as_real(disc_coordinates(*initial)))
         for name in ("log_pd", "D"):
             getattr(cell, name).copy_(torch.tensor(getattr(start, name)))

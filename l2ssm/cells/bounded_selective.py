@@ -143,7 +143,7 @@ class BoundedSelective(DiagonalSelective):
         n, n_x = modes.lam.size, state_count(n_x, modes.lam.size, G)
         nu, theta = (torch.zeros(n_x, dtype=torch.float64) for _ in range(2))
         nu[:n], theta[:n] = (torch.tensor(v) for v in decay_and_phase(modes.lam))
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(nu, theta), gamma=gamma).double()
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(nu, theta), gamma=gamma, generator=torch.Generator()).double()
         cell.nu.copy_(nu)
         cell.theta.copy_(theta)
         for parameter in (cell.S, cell.W_ri, cell.C_ri):

@@ -63,7 +63,7 @@ class Contraction(BoundedCell, DiagonalCell):
         n, n_x = modes.lam.size, state_count(n_x, modes.lam.size, G)
         nu, theta = (torch.zeros(n_x, dtype=torch.float64) for _ in range(2))
         nu[:n], theta[:n] = (torch.tensor(v) for v in decay_and_phase(modes.lam))
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(nu, theta), gamma=gamma).double()
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(nu, theta), gamma=gamma, generator=torch.Generator()).double()
         s = unit_variance_scale(nu[:n]).numpy()
         for parameter in (cell.B_ri, cell.C_ri):
             parameter.zero_()
@@ -119,7 +119,7 @@ class ContractionDense(BoundedCell, DenseCell):
             raise RealizationError(f"the gain is too near gamma: ||K|| = {norm:.9g}, needed < 1")
         n_x = state_count(n_x, math.ceil(n / 2), G)
         zeros = torch.zeros(n_x, dtype=torch.float64)
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(zeros, zeros), gamma=gamma).double()
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(zeros, zeros), gamma=gamma, generator=torch.Generator()).double()
         full = np.zeros((2 * n_x + G.n_y, 2 * n_x + G.n_u))
         full[:n, :n], full[:n, 2 * n_x :], full[2 * n_x :, :n], full[2 * n_x :, 2 * n_x :] = (
             K[:n, :n],

@@ -77,7 +77,7 @@ class L2RU(BoundedCell, DenseCell):
         """
         n_x = state_count(n_x, max(math.ceil(size / 2) for size in (G.n_x, G.n_u, G.n_y)), G)
         zeros = torch.zeros(n_x, dtype=torch.float64)
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(zeros, zeros), gamma=gamma).double()
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(zeros, zeros), gamma=gamma, generator=torch.Generator()).double()
         K = contraction_of(G.transposed, gamma).T  # the largest storage: a B near 0 costs digits
         cell.start_at(_padded(_large_input(K, G.n_x), G, 2 * n_x))
         return cell

@@ -73,7 +73,7 @@ class L2RUDiagonal(BoundedCell, DiagonalCell):
         n, n_x = modes.lam.size, state_count(n_x, modes.lam.size, G)
         nu, theta = (torch.zeros(n_x, dtype=torch.float64) for _ in range(2))
         nu[:n], theta[:n] = (torch.tensor(v) for v in decay_and_phase(modes.lam))
-        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(nu, theta), gamma=gamma).double()
+        cell = cls(G.n_u, n_x, G.n_y, initial_poles=(nu, theta), gamma=gamma, generator=torch.Generator()).double()
         square, s = np.abs(modes.lam) ** 2, unit_variance_scale(nu[:n]).numpy()
         P = square + GAUGE
         k = k / np.sqrt(gamma * P)  # states in which the storage is P

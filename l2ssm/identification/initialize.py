@@ -11,6 +11,7 @@ With a prescribed gain the first cell holds as much of G as fits below it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,29 +23,23 @@ from l2ssm.cells import LRU, BoundedCell, Cell
 from l2ssm.cells.base import DiagonalCell
 from l2ssm.cells.linear_start import modes_of_any
 from l2ssm.errors import OptionError, RealizationError
-from l2ssm.identification.initial import features
-from l2ssm.identification.minimize import Trainee
 from l2ssm.identification.windows import Scored
 from l2ssm.networks.deep import Block, DeepSSM
 from l2ssm.networks.static import ContractiveLayer, PerceptronLayer, StaticLayer
 from l2ssm.systems.hinf import hinf
 from l2ssm.systems.modal import Modes
-from l2ssm.systems.simulation import states
 from l2ssm.systems.state_space import StateSpace
-from l2ssm.systems.subspace import free_responses, triangular, with_initial_states
 
 Array = NDArray[np.float64]
 
 THROUGH = 0.97  # of its gain, what a bounded block passes on of the output coordinates
 FULL = 0.985  # of its gain, what a bounded block starts with at most
 HALVINGS = 12  # of the search for it
-STARTS = 2000  # of that regression, over all records
-START_SHARE = 10  # the start of a record, where most free runs begin, counts as one in so many of them
-LARGEST = 1 - 1e-6  # modulus of a pole of G, as of `subspace`: larger ones become it
+LARGEST = 1 - 1e-6  # modulus of a pole, as of `subspace`: of those between it and 1 too
 DISTINCT = 1e-9  # imaginary part that keeps the two real states of a mode together
-SEEN = 1e-7  # of the largest free response: smaller ones tell nothing of a state
 SIZE, SAMPLES = 0.5, 5000
 TOLERANCE = 1e-3  # of the response of a cell in float32, relative to the largest
+CHECKED = (0.01, 0.3, 1.0, 2.0, 3.0)  # rad a sample, where it is compared
 
 
 @dataclass(frozen=True)
@@ -93,107 +88,85 @@ def check_start(model: DeepSSM) -> list[DiagonalCell]:
 def initialize(model: DeepSSM, G: StateSpace) -> LinearStart:
     """Start the model at G in place: the free run from zero is that of G, or of a multiple that fits below gamma.
 
+    It is so up to rounding, of the parameters' dtype. A model that cannot start at G stays what it was.
+
     Args:
         model: of the scaffold "twofold" with static "perceptron" and cell "lru", or of "series" with "contractive" and
             a diagonal bounded cell.
-        G: stable, between the standardised inputs and outputs of the model.
+        G: stable, between the standardised inputs and outputs of the model. A pole nearer than 1e-6 to the unit circle
+            is moved to that distance.
 
     Raises:
         OptionError: a model that cannot hold a linear one; the message says which part of it.
-        RealizationError: more modes than a cell has states, or a system that the class of the cell does not contain.
+        RealizationError: G is not stable or has no basis of eigenvectors, more modes than a cell has states, or a
+            system that the class of the cell does not contain.
     """
-    cells, modes, kept, gain = check_start(model), modes_of_any(G), 1.0, 1.0
+    cells, modes = check_start(model), modes_of_any(G)
     if (G.n_u, G.n_y) != (model.n_u, model.n_y):
         raise OptionError(f"G maps {G.n_u} to {G.n_y} signals, the model {model.n_u} to {model.n_y}")
-    modes = Modes(modes.lam * (LARGEST / np.maximum(abs(modes.lam), LARGEST)), modes.B, modes.C, modes.D)
+    if not abs(modes.lam).max(initial=0.0) < 1:
+        raise RealizationError(f"a pole of modulus {abs(modes.lam).max():.9g}: a start needs a stable linear model")
     if modes.lam.size > cells[0].n_x:
         raise RealizationError(f"the linear model has {modes.lam.size} modes, a cell {cells[0].n_x} states")
+    lam = modes.lam * (LARGEST / np.maximum(abs(modes.lam), LARGEST))
+    drive, read, kept, share = _ends(model, G)
+    first = Modes(lam, modes.B / drive, modes.C * (share / read)[:, None], modes.D * (share / read)[:, None] / drive)
+    before = copy.deepcopy(model.state_dict())
+    try:
+        _start_blocks(model, cells, first)
+    except Exception:
+        model.load_state_dict(before)
+        raise
     outputs = slice(model.n_u, model.n_u + model.n_y)
-    gains = model.gains()
-    if gains is not None:
-        gain = float(torch.stack(gains).detach().prod()) * THROUGH ** (len(cells) - 1)
-        kept = min(1.0, THROUGH * gain / max(hinf(G, rtol=1e-3).upper, 1e-300))
-    first = Modes(modes.lam, modes.B, modes.C * (kept / gain), modes.D * (kept / gain))
     with torch.no_grad():
-        for k, cell in enumerate(cells):
-            _assign(cell, outputs, modes.lam, first if k == 0 else None)
-        for block in model.chain():
-            for layer in block.static_chain() if isinstance(block, Block) else []:
-                _pass_on(layer, outputs)
-        E = torch.zeros_like(model.E) if gains is not None else model.E.detach().clone()
-        E[outputs] = 0.0
-        E[: model.n_u] = torch.eye(model.n_u)
-        model.E.copy_(E)
+        if model.gamma is not None:
+            model.E.zero_()
+        model.E[outputs] = 0.0
+        model.E[: model.n_u] = torch.diag(torch.as_tensor(drive)).to(model.E)
         model.H.zero_()
-        model.H[:, outputs] = torch.eye(model.n_y)
+        model.H[:, outputs] = torch.diag(torch.as_tensor(read)).to(model.H)
+        model.h.zero_()
+        if model.e is not None:
+            model.e.zero_()
     return LinearStart(G.n_x, kept)
 
 
-def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored], n_init: int) -> None:
-    """What the features of a record tell of the first cell's initial states, by ridge regression, in place.
+def passed_on(model: DeepSSM) -> float:
+    """By how much the output coordinates are multiplied between the first cell and the decoder, at the start."""
+    gains = model.gains()
+    return 1.0 if gains is None else float(torch.stack(gains[1:-1]).detach().prod()) * THROUGH ** (len(gains) - 3)
 
-    The states to be explained are those of the cell driven by the input alone, along whole records, each from the state
-    that explains its outputs best.
 
-    Args:
-        trainee: with an encoder of x0, its model started by `initialize`.
-        start: what that returned.
-        records: training records.
-        n_init: samples that the features see.
+def _ends(model: DeepSSM, G: StateSpace) -> tuple[Array, Array, float, float]:
+    """(drive (n_u,), read (n_y,), kept, share): diagonals of encoder and decoder, and what the first cell holds of G.
+
+    That is share diag(1 / read) G diag(1 / drive), the model kept G. Where G does not fit below gamma between the
+    standardised signals, the ends weigh them as gamma does, by their units.
     """
-    assert trainee.initial is not None
-    model = trainee.model
-    cell = model.chain()[0].cell
-    assert isinstance(cell, DiagonalCell)
+    gains = model.gains()
+    drive, read = np.ones(model.n_u), np.ones(model.n_y)
+    if gains is None:
+        return drive, read, 1.0, 1.0
+    gain, kept = float((gains[0] * gains[-1]).detach()) * passed_on(model), 0.0
+    u_std, y_std = model.u_std.cpu().numpy(), model.y_std.cpu().numpy()
+    for weights in ((drive, read), (u_std / u_std.min(), y_std.max() / y_std)):
+        drive, read = weights
+        seen = StateSpace(G.A, G.B / drive, G.C / read[:, None], G.D / read[:, None] / drive)
+        kept = min(1.0, THROUGH * gain / max(hinf(seen, rtol=1e-3).upper, 1e-300))
+        if kept == 1:
+            break
+    return drive, read, kept, kept / gain
+
+
+@torch.no_grad()
+def _start_blocks(model: DeepSSM, cells: Sequence[DiagonalCell], first: Modes) -> None:
+    """Cells and static layers: the first cell holds `first`, all else passes the output coordinates on."""
     outputs = slice(model.n_u, model.n_u + model.n_y)
-    own = _modes(cell)
-    gains, rest = model.gains(), 1.0
-    if gains is not None:
-        rest = float(torch.stack(gains[1:]).detach().prod()) * THROUGH ** (len(gains) - 3)
-    W = model.encoder()[0].detach().double().numpy()
-    lam = np.where(abs(own.lam.imag) <= 2 * DISTINCT, own.lam.real, own.lam)  # nothing shows such an imaginary part
-    G = StateSpace.from_modes(lam, own.B @ W, own.C[outputs], own.D[outputs] @ W)
-    pairs = [(record.u, record.y * (start.kept / rest)) for record in records if len(record.u) > n_init]
-    stride = max(1, sum(len(u) for u, _ in pairs) // STARTS)
-    known, wanted = [], []
-    for (u, y), x0 in zip(pairs, with_initial_states(G, pairs, np.zeros(0)).x0, strict=True):
-        first = np.arange(0, len(u) - n_init, stride)
-        first = np.concatenate([np.zeros(len(first) // START_SHARE, dtype=int), first])
-        windows = first[:, None] + np.arange(n_init)
-        known.append(features(u[windows], (y * (rest / start.kept))[windows], n_init))
-        wanted.append(states(G, u, x0)[first])
-    free = free_responses(G.A, G.C, max(len(u) for u, _ in pairs))
-    _, sizes, basis = np.linalg.svd(triangular(free), full_matrices=False)
-    seen = sizes > SEEN * sizes.max(initial=0.0)  # in these coordinates an error of any state costs the output the same
-    to_seen, back = basis[seen].T * sizes[seen], basis[seen].T / sizes[seen]
-    weights, bias = ridge(np.vstack(known), np.vstack(wanted) @ to_seen)
-    weights, bias = back @ weights, back @ bias
-    with torch.no_grad():
-        trainee.initial.weight[: G.n_x] = torch.tensor(weights).to(trainee.initial.weight.dtype)
-        trainee.initial.bias[: G.n_x] = torch.tensor(bias).to(trainee.initial.bias.dtype)
-
-
-def ridge(X: Array, Y: Array) -> tuple[Array, Array]:
-    """(W, b) of Y = X W' + b by ridge regression, one ridge a column of Y chosen by generalised cross-validation.
-
-    Source: Golub, Heath and Wahba, "Generalized cross-validation as a method for choosing a good ridge parameter",
-    Technometrics 21(2), 1979.
-
-    Args:
-        X: (samples, inputs).
-        Y: (samples, outputs).
-    """
-    x, y, N = X.mean(axis=0), Y.mean(axis=0), len(X)
-    U, s, Vt = np.linalg.svd(X - x, full_matrices=False)
-    found = U.T @ (Y - y)
-    outside = np.maximum(((Y - y) ** 2).sum(axis=0) - (found**2).sum(axis=0), 0.0)
-    largest = s.max(initial=0.0) ** 2 or 1.0
-    kept = s**2 / (s**2 + np.geomspace(1e-12, 1e2, 57)[:, None] * largest)  # (ridges, inputs)
-    errors = ((1 - kept)[:, :, None] * found) ** 2
-    scores = (errors.sum(axis=1) + outside) / (1 - (kept.sum(axis=1)[:, None] + 1) / (N + 1)) ** 2
-    best = kept[scores.argmin(axis=0)].T  # (inputs, outputs)
-    W = (Vt.T @ (best * found / np.where(s > 0, s, 1.0)[:, None])).T
-    return W, y - W @ x
+    for k, cell in enumerate(cells):
+        _assign(cell, outputs, first.lam, first if k == 0 else None)
+    for block in model.chain():
+        for layer in block.static_chain() if isinstance(block, Block) else []:
+            _pass_on(layer, outputs)
 
 
 @torch.no_grad()
@@ -205,9 +178,10 @@ def calibrate(model: DeepSSM, records: Sequence[Scored]) -> None:
 
     Args:
         model: with cells "lru", see `check_start`.
-        records: training records; the first SAMPLES of the first of them are run through the model.
+        records: training records; the first SAMPLES of the longest are run through the model.
     """
-    u = torch.as_tensor(records[0].u[:SAMPLES], dtype=model.E.dtype)[None]
+    longest = max(records, key=lambda record: len(record.u))
+    u = torch.as_tensor(longest.u[:SAMPLES], dtype=model.E.dtype)[None]
     s = torch.nn.functional.linear(u, *model.encoder())
     outputs = np.arange(model.n_u, model.n_u + model.n_y)
     for block in model.chain():
@@ -223,7 +197,7 @@ def calibrate(model: DeepSSM, records: Sequence[Scored]) -> None:
 
 def _assign(cell: DiagonalCell, outputs: slice, lam: NDArray[np.complex128], first: Modes | None) -> None:
     """Give the cell the poles lam beside its own, and its output rows `first`, or what passes the outputs on."""
-    own, n, bounded = _modes(cell), len(lam), isinstance(cell, BoundedCell)
+    own, n, bounded = modes_of_cell(cell), len(lam), isinstance(cell, BoundedCell)
     poles = np.concatenate([lam, own.lam[n:]])
     poles = poles.real + 1j * np.where(abs(poles.imag) < DISTINCT, DISTINCT, poles.imag)
     B = own.B * np.sqrt((1 - abs(poles) ** 2) / (1 - abs(own.lam) ** 2))[:, None]
@@ -251,7 +225,7 @@ def _assign(cell: DiagonalCell, outputs: slice, lam: NDArray[np.complex128], fir
         made = LRU.from_state_space(wanted, n_x=cell.n_x)
     if cell.state_dict().keys() == made.state_dict().keys():
         cell.load_state_dict(made.state_dict())
-    want, have = (S.frequency_response([0.3, 1.0, 2.0, 3.0]) for S in (wanted, cell.realization()))
+    want, have = (S.frequency_response(CHECKED) for S in (wanted, cell.realization()))
     if not np.abs(want - have).max() <= TOLERANCE * max(np.abs(want).max(), 1e-300):
         raise OptionError(f"{type(cell).__name__} with these cell options has no inverse map")
 
@@ -270,7 +244,7 @@ def _largest_share(system: Callable[[float], StateSpace], limit: float) -> float
     return low
 
 
-def _modes(cell: DiagonalCell) -> Modes:
+def modes_of_cell(cell: DiagonalCell) -> Modes:
     """The numbers of the cell in float64."""
     lam, B, C, D = (v.detach().cpu().numpy() for v in cell.system())
     return Modes(lam.astype(complex), B.astype(complex), C.astype(complex), D.astype(float))
@@ -282,3 +256,4 @@ def _pass_on(layer: StaticLayer, outputs: slice) -> None:
         layer.W[:, outputs] = 0.0
     elif isinstance(layer, PerceptronLayer):
         layer.W2[outputs] = 0.0
+        layer.b2[outputs] = 0.0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 
 from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.identification.initial import InitialState
-from l2ssm.identification.initialize import LinearStart, calibrate, check_start, initialize, start_states
+from l2ssm.identification.initialize import LinearStart, calibrate, check_start, initialize
 from l2ssm.identification.minimize import Trainee, evaluate
+from l2ssm.identification.start_states import start_states
 from l2ssm.identification.windows import Scored, whole_records
 from l2ssm.systems.output_error import output_error
 from l2ssm.systems.subspace import LinearFit, Pair, subspace
@@ -35,30 +37,31 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
     Raises:
         OptionError: wanted, and the model or the data does not allow it.
     """
-    pairs = [(record.u, record.y) for record in records]
-    batches, random = (
-        whole_records([r for r in records if len(r.u) > rule.n_init], rule),
-        copy.deepcopy(trainee.state_dict()),
-    )
+    batches = whole_records([r for r in records if len(r.u) > rule.n_init], rule)
+    random, why = copy.deepcopy(trainee.state_dict()), "no order gave a finite error"
     best: tuple[float, LinearStart, dict] | None = None
     try:
         cells = check_start(trainee.model)
-        for found in _fits(pairs, min(MAX_ORDER, cells[0].n_x)):
+        for found in _fits([(r.u, r.y) for r in records], min(MAX_ORDER, cells[0].n_x)):
             trainee.load_state_dict(random)
-            start = _started(trainee, found, records, rule)
+            try:
+                start = _started(trainee, found, records, rule)
+            except RealizationError as error:
+                why = str(error)
+                continue
             error = evaluate(trainee, batches)
-            if best is None or error < best[0]:
+            if math.isfinite(error) and (best is None or error < best[0]):
                 best = error, start, copy.deepcopy(trainee.state_dict())
-            if not error > KNOWN_START**2 * float((found.rmse**2).mean()) or start.kept < 1:
+            if error <= KNOWN_START**2 * float((found.rmse**2).mean()) or start.kept < 1:
                 break
-    except (DataError, OptionError, RealizationError) as error:
-        trainee.load_state_dict(random)
-        if wanted:
-            raise OptionError(f"no linear start: {error}") from error
-        return f"random: {error}"
-    assert best is not None
-    trainee.load_state_dict(best[2])
-    return f"linear model of {best[1]}"
+    except (DataError, OptionError) as error:
+        why = str(error)
+    trainee.load_state_dict(random if best is None else best[2])
+    if best is not None:
+        return f"linear model of {best[1]}"
+    if wanted:
+        raise OptionError(f"no linear start: {why}")
+    return f"random: {why}"
 
 
 def _fits(pairs: Sequence[Pair], max_order: int) -> Iterator[LinearFit]:

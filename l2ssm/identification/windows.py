@@ -118,17 +118,20 @@ def spread_windows(
 ) -> list[Batch]:
     """Windows that overlap by three quarters, or as much less as makes them `most` over all records; in batches.
 
+    The first begins and the last ends where its record does, so that records of at most `most` windows side by side are
+    covered whole; of longer ones what lies between the windows is left out.
+
     Raises:
         DataError, OptionError: see `random_windows`.
     """
     length = window_length(records, initial, window)
     usable = [record for record in records if len(record.u) > initial.n_init]
     spare = [max(len(record.u) - length, 0) for record in usable]
-    stride = max(1, length // 4, -(-sum(spare) // max(1, most - len(usable))))
+    stride = max(1, length // 4, -(-sum(spare) // max(1, most - 2 * len(usable))))
     cuts = [
         _cut(record, int(first), length)
         for record, extra in zip(usable, spare, strict=True)
-        for first in np.unique(np.linspace(0, extra, extra // stride + 1).astype(int))
+        for first in np.linspace(0, extra, -(-extra // stride) + 1).astype(int)
     ]
     groups = [cuts[k : k + batch] for k in range(0, len(cuts), batch)]
     return [_batch(group, initial, [False] * len(group)) for group in groups]
