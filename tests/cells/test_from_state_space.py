@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from l2ssm.cells import BOUNDED_CELLS, L2RU, Bounded, Contraction, ContractionDense, L2RUDiagonal
+from l2ssm.cells import BOUNDED_CELLS, L2RU, LRU, Bounded, Contraction, ContractionDense, L2RUDiagonal
 from l2ssm.cells.l2ru import inverse_cayley
 from l2ssm.errors import RealizationError
 from l2ssm.parametrizations.l2ru import cayley
@@ -152,3 +152,49 @@ def test_every_orthogonal_matrix_is_a_cayley_transform_up_to_signs(n):
     for Q in [np.linalg.qr(rng.standard_normal((n, n)))[0] for _ in range(5)] + [np.eye(n), -np.eye(n)]:
         X, signs = inverse_cayley(Q)
         np.testing.assert_allclose(cayley(torch.tensor(X)).numpy() * signs, Q, atol=1e-12)
+
+
+def lru_holds(seeds):
+    """A cell without a bound: any stable system, as it is."""
+    for seed in seeds:
+        G = random_system(seed)
+        assert distance(G, LRU.from_state_space(G).realization()) < 1e-8
+
+
+def test_lru_holds_every_system():
+    lru_holds(range(10))
+    G = random_system(0)
+    cell = LRU.from_state_space(G, n_x=6)
+    assert distance(G, cell.realization()) < 1e-8
+    cell(torch.randn(2, 20, 4, dtype=torch.float64))[0].square().mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in cell.parameters())
+    assert (cell.B_ri.grad[4:].abs() > 0).any()  # the spare states can be trained
+    for D in ([[0.5]], [[0.0]]):
+        static = StateSpace(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)), D)
+        np.testing.assert_array_equal(LRU.from_state_space(static).realization().frequency_response([0.3])[0], D)
+
+
+@pytest.mark.slow
+def test_lru_holds_a_hundred_systems():
+    lru_holds(range(100))
+
+
+def test_lru_refuses_what_it_cannot_hold():
+    with pytest.raises(RealizationError, match="modulus 1"):
+        LRU.from_state_space(StateSpace([[1.0]], [[1.0]], [[1.0]], [[0.0]]))
+    with pytest.raises(RealizationError, match=r"modulus 0\.99999999"):
+        LRU.from_state_space(StateSpace([[1 - 1e-8]], [[1.0]], [[1.0]], [[0.0]]))
+    with pytest.raises(RealizationError, match="eigenvectors"):
+        LRU.from_state_space(StateSpace([[0.5, 1.0], [0.0, 0.5]], [[0.0], [1.0]], [[1.0, 0.0]], [[0.0]]))
+    with pytest.raises(RealizationError, match="n_x is 1"):
+        LRU.from_state_space(random_system(0), n_x=1)
+
+
+@pytest.mark.parametrize("cls", [Bounded, Contraction, ContractionDense, L2RU, L2RUDiagonal, LRU])
+def test_the_global_random_state_is_left_alone(cls):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    G = StateSpace([[0.5]], [[1.0]], [[0.1]], [[0.0]])
+    for _ in range(2):
+        cls.from_state_space(G, **({} if cls is LRU else {"gamma": 2.0}), n_x=3)
+    assert torch.equal(before, torch.get_rng_state())

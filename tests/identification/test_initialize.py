@@ -60,7 +60,7 @@ def gap(model, G, kept=1.0, T=200):
     return np.abs(run(model, u) - want).max() / np.abs(want).max()
 
 
-@pytest.mark.parametrize("n_u, n_y", [(1, 1), (2, 1), (1, 3), (2, 2)])
+@pytest.mark.parametrize(("n_u", "n_y"), [(1, 1), (2, 1), (1, 3), (2, 2)])
 @pytest.mark.parametrize("poles", POLES.values(), ids=POLES)
 def test_free_run_is_that_of_the_linear_model(poles, n_u, n_y):
     G = linear(poles, n_u, n_y)

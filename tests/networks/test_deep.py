@@ -12,10 +12,12 @@ from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
 from l2ssm.networks.static import LIPSCHITZ
+from l2ssm.systems.layers import Residual
 
 SCALING = Scaling(np.array([3.0, -1.0]), np.array([2.0, 0.5]), np.array([10.0, 0.0, 1.0]), np.array([4.0, 1.0, 0.1]))
 KINDS = [
     {"cell": "lru"},
+    {"cell": "lru", "scaffold": "residual", "activation": "gelu"},
     {"cell": "lru", "activation": "tanh", "static_layers": 2, "layers": 1},
     {"cell": "bounded", "gamma": 3.0},
     {"cell": "bounded", "gamma": 3.0, "scaffold": "residual"},
@@ -185,3 +187,15 @@ def test_non_finite_parameters_are_not_frozen():
         model.blocks[0].cell.D[0, 0] = float("nan")
     with pytest.raises(RealizationError, match="not finite"):
         freeze(model, 1.0)
+
+
+def test_twofold_is_a_skip_around_every_part_and_both_proofs_hold_for_it():
+    model = perturbed(3, 0.1, cell="lru", layers=2)
+    assert model.scaffold == "twofold"
+    network = freeze(model, 0.5)
+    parts = [layer for layer in network.layers if isinstance(layer, Residual)]
+    assert [len(part.layers) for part in parts] == [1, 1, 1, 1]
+    product = certify(network, method="product")
+    joint = certify(network, method="network")
+    assert product.lower.gain <= joint.gamma <= product.gamma
+    assert joint.lower.gain <= joint.gamma
