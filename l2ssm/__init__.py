@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from l2ssm.identification.estimator import SSMRegressor
     from l2ssm.identification.fit import fit
     from l2ssm.identification.fit_many import fit_many
+    from l2ssm.identification.initialize import initialize
+    from l2ssm.identification.linear_baseline import LinearBaseline, fit_linear
     from l2ssm.identification.model import Model, load
     from l2ssm.identification.prediction import fit_noise
     from l2ssm.identification.reduce import reduce, verify_reduction
@@ -54,6 +56,7 @@ _HOME = {
     "HippoMemory": "l2ssm.systems.memory",
     "Interconnection": "l2ssm.systems.interconnection",
     "LagMemory": "l2ssm.systems.memory",
+    "LinearBaseline": "l2ssm.identification.linear_baseline",
     "Model": "l2ssm.identification.model",
     "Record": "l2ssm.data.record",
     "SSMRegressor": "l2ssm.identification.estimator",
@@ -64,10 +67,12 @@ _HOME = {
     "deviation_tube": "l2ssm.certificates.tube",
     "discretize": "l2ssm.systems.discretize",
     "fit": "l2ssm.identification.fit",
+    "fit_linear": "l2ssm.identification.linear_baseline",
     "fit_many": "l2ssm.identification.fit_many",
     "fit_noise": "l2ssm.identification.prediction",
     "freeze": "l2ssm.networks.freeze",
     "horizon": "l2ssm.analysis.horizon",
+    "initialize": "l2ssm.identification.initialize",
     "linear_operators": "l2ssm.analysis.operators",
     "linearize": "l2ssm.analysis.linearization",
     "load": "l2ssm.identification.model",
@@ -98,6 +103,7 @@ __all__ = [
     "HippoMemory",
     "Interconnection",
     "LagMemory",
+    "LinearBaseline",
     "Model",
     "Record",
     "SSMRegressor",
@@ -108,10 +114,12 @@ __all__ = [
     "deviation_tube",
     "discretize",
     "fit",
+    "fit_linear",
     "fit_many",
     "fit_noise",
     "freeze",
     "horizon",
+    "initialize",
     "linear_operators",
     "linearize",
     "load",

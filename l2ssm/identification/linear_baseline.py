@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from l2ssm.analysis.metrics import Scores, score
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import DataError
 from l2ssm.networks.scaling import Scaling
@@ -54,6 +55,15 @@ class LinearBaseline:
         mean_u, mean_y = self.scaling.u_mean, self.scaling.y_mean
         pairs = [(record.u - mean_u, record.y - mean_y) for record in data if record.y is not None]
         return [mean_y + free_run(self.G, u, y, self.n_init) for u, y in pairs]
+
+    def scores(self, data: Dataset) -> Scores:
+        """The metrics of `compare` over y[n_init:] of all records."""
+        data.require_outputs()
+        return score([record.y for record in data if record.y is not None], self.simulate(data), self.n_init)
+
+    def __str__(self) -> str:
+        slowest = float(np.abs(self.G.poles()).max(initial=0.0))
+        return f"linear model of order {self.G.n_x}, slowest pole of modulus {slowest:.6f}"
 
     def peak_gain(self) -> float:
         """sup |G|, output unit per input unit.
