@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import DataError, OptionError
+from l2ssm.errors import DataError
+from l2ssm.identification.fit_options import FitOptions
+from l2ssm.identification.fit_result import frozen_model, summary, versions, with_validation
 from l2ssm.identification.gain_monitor import GainMonitor
-from l2ssm.identification.initial import InitialState, feature_count
+from l2ssm.identification.initial import feature_count
 from l2ssm.identification.linear_start import start_linear
-from l2ssm.identification.minimize import INTERRUPTED, Outcome, Progress, Trainee, minimize, threads_for
+from l2ssm.identification.minimize import INTERRUPTED, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
@@ -33,15 +30,10 @@ from l2ssm.identification.windows import (
     whole_records,
 )
 from l2ssm.networks.deep import DeepSSM
-from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
-from l2ssm.options import integer, positive
 
 HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
-PRIOR = 100.0  # samples that the weight decay is worth: it is this over the number of samples, at most DECAY
-DECAY = 0.1
-STEPS = 2000, 15000  # least and most by default
-SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training
+HELD_OUT_WORDS = f"{HELD_OUT:.0%} of the training samples, {BLOCKS} blocks a record"
 
 
 def fit(
@@ -121,56 +113,15 @@ def fit(
         CertificateError: the residual scaffold could not be brought to gamma.
         FitError: training gave nothing finite.
     """
-    began = time.monotonic()
+    given, began = dict(locals()), time.monotonic()
     train, valid = _checked(train, valid)
-    window, batch = integer("window", window, 1), integer("batch", batch, 1)
-    validate_every = integer("validate_every", validate_every, 1)
-    samples = sum(record.T for record in train)
-    steps = int(np.clip(samples // 5, *STEPS)) if steps is None else integer("steps", steps, 1)
-    refine_steps = steps // 20 if refine_steps is None else integer("refine_steps", refine_steps, 0)
-    layers, d_model, n_x = integer("layers", layers, 1), integer("d_model", d_model, 1), integer("n_x", n_x, 1)
-    hidden = None if hidden is None else integer("hidden", hidden, 1)
-    static_layers = None if static_layers is None else integer("static_layers", static_layers, 1)
-    patience = None if patience is None else integer("patience", patience, 1)
-    n_init = None if n_init is None else integer("n_init", n_init, 0)
-    monitor = None if monitor is None else integer("monitor", monitor, 1)
-    seed, learning_rate = integer("seed", seed, 0), positive("learning_rate", learning_rate)
-    weight_decay = min(DECAY, PRIOR / samples) if weight_decay is None else weight_decay
-    weight_decay = 0.0 if weight_decay == 0 else positive("weight_decay", weight_decay)
-    minutes = None if minutes is None else positive("minutes", minutes)
-    gamma = None if gamma is None else positive("gamma", gamma, "gain")
-    lengths = [record.T for data in (train, valid) if data is not None for record in data]
-    if n_init is None:
-        n_init = 0 if initial == "zero" else max(1, min(50, min(lengths) // 4))
-    rule = InitialState(initial, n_init)
+    options = FitOptions.of(given, train, valid)
+    rule = options.rule
     stats = train.statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
-    options = {
-        "cell": cell or ("bounded" if gamma is not None else "lru"),
-        "gamma": gamma,
-        "learn_gamma": gain_penalty is not None,
-        "layers": layers,
-        "d_model": d_model,
-        "n_x": n_x,
-        "scaffold": scaffold,
-        "static": static,
-        "static_layers": static_layers,
-        "hidden": hidden,
-        "activation": activation,
-        "slowest": SLOWEST * min(math.inf if carry_state else window, max(record.T for record in train)),
-        "cell_options": _plain("cell_options", cell_options),
-        "scaffold_options": _plain("scaffold_options", scaffold_options),
-        "seed": seed,
-    }
-    deep = DeepSSM(scaling, **options)  # type: ignore[arg-type]
-    prescribed = PrescribedGainTraining(deep, steps, gamma_start, gain_penalty)
-    fitted = standardise(train, scaling)
-    if valid is None:
-        fitted, checked = hold_out(fitted, n_init, HELD_OUT, BLOCKS)
-    else:
-        checked = standardise(valid, scaling)
-        if max(record.T for record in valid) <= n_init:
-            raise DataError(f"every validation record has {n_init} samples or fewer, n_init: nothing is left to score")
+    deep = DeepSSM(scaling, **options.model)
+    prescribed = PrescribedGainTraining(deep, options.steps, gamma_start, gain_penalty)
+    fitted, checked = _training_and_validation(train, valid, scaling, options.n_init)
     trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y))
     started = "random"
     if linear_start or (linear_start is None and gamma is None):
@@ -179,55 +130,44 @@ def fit(
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
-            windows(fitted, rule, window=window, batch=batch, seed=seed),
+            windows(fitted, rule, window=options.window, batch=options.batch, seed=options.seed),
             whole_records(checked, rule),
-            steps=steps,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            validate_every=validate_every,
-            patience=patience,
-            minutes=minutes,
+            steps=options.steps,
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            validate_every=options.validate_every,
+            patience=options.patience,
+            minutes=options.minutes,
             prescribed=prescribed,
-            monitor=None if monitor is None else GainMonitor(deep, monitor),
+            monitor=None if options.monitor is None else GainMonitor(deep, options.monitor),
             progress=progress,
         )
         left = math.inf if minutes is None else 60 * minutes - (time.monotonic() - began)
-        if refine_steps and left > 0 and not outcome.reason.startswith(INTERRUPTED):
+        if options.refine_steps and left > 0 and not outcome.reason.startswith(INTERRUPTED):
             refine(
                 trainee,
-                spread_windows(fitted, rule, window=window),
+                spread_windows(fitted, rule, window=options.window),
                 whole_records(checked, rule),
                 outcome,
-                iterations=refine_steps,
+                iterations=options.refine_steps,
                 seconds=left,
                 prescribed=prescribed,
                 progress=progress,
             )
-    info = options | {
+    info = options.model | {
         "gamma": deep.gamma,
-        "gamma_start": gamma_start,
-        "gain_penalty": gain_penalty,
+        **options.training,
         "linear_start": started,
-        "steps": steps,
-        "refine_steps": refine_steps,
-        "window": window,
-        "batch": batch,
-        "carry_state": carry_state,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
         "n_parameters": sum(p.numel() for p in trainee.parameters()),
         "data_digest": train.digest,
-        "validation": "given"
-        if valid is not None
-        else f"{HELD_OUT:.0%} of the training samples, {BLOCKS} blocks a record",
-        "versions": {name: version(name) for name in ("l2ssm", "torch", "numpy", "scipy")}
-        | {"python": platform.python_version()},
-        **_summary(outcome),
+        "validation": HELD_OUT_WORDS if valid is None else "given",
+        "versions": versions(),
+        **summary(outcome),
     }
-    model = _frozen(trainee, train[0], scaling, rule, info)
+    model = frozen_model(trainee, train[0], scaling, rule, info)
     if deep.gamma is not None and deep.scaffold == "residual":
         model = scale_to_gain(model, deep.gamma)
-    return _with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
+    return with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
 
 
 def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[Dataset, Dataset | None]:
@@ -246,54 +186,13 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
     return made[0], made[1]
 
 
-def _plain(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options as the model file will hold them, or an OptionError before anything is trained."""
-    try:
-        return dict(json.loads(json.dumps(dict(options or {}), allow_nan=False)))
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"{name} is {options!r}, expected a dict of numbers and text: {error}") from None
-
-
-def _summary(outcome: Outcome) -> dict[str, Any]:
-    history = [
-        {"step": p.step, "train_mse": p.train_mse, "valid_mse": p.valid_mse, "seconds": round(p.seconds, 1)}
-        | ({} if p.gain is None else {"gain": p.gain})
-        for p in outcome.history
-        if math.isfinite(p.valid_mse) and math.isfinite(p.train_mse)
-    ]
-    return {
-        "best_step": outcome.best_step,
-        "stopped": outcome.reason,
-        "rollbacks": outcome.rollbacks,
-        "history": history,
-    }
-
-
-def _frozen(trainee: Trainee, record: Record, scaling: Scaling, rule: InitialState, info: dict[str, Any]) -> Model:
-    units = record.units
-    network = freeze(
-        trainee.model,
-        record.dt,
-        input_names=record.input_names,
-        output_names=record.output_names,
-        input_units=[units.get(name, "") for name in record.input_names],
-        output_units=[units.get(name, "") for name in record.output_names],
-    )
-    if trainee.initial is not None:
-        weight, bias = (p.detach().double().numpy() for p in (trainee.initial.weight, trainee.initial.bias))
-        rule = InitialState(rule.kind, rule.n_init, weight, bias)
-    parameters = {name: p.detach().numpy().copy() for name, p in trainee.named_parameters()}
-    return Model(network, scaling, rule, info, parameters)
-
-
-def _with_validation(model: Model, data: Dataset, records: Sequence[Scored], seconds: float) -> Model:
-    """The model with its validation error, measured on the frozen numbers, in physical units."""
-    squares, count = np.zeros(model.network.n_y), 0
-    for record, scored in zip(data, records, strict=True):
-        rows = scored.scored & (np.arange(record.T) >= model.n_init)
-        assert record.y is not None
-        squares += ((model.simulate(record) - record.y)[rows] ** 2).sum(axis=0)
-        count += int(rows.sum())
-    rmse = np.sqrt(squares / max(count, 1)).tolist()
-    info = dict(model.info) | {"valid_rmse": rmse, "seconds": round(seconds, 1)}
-    return Model(model.network, model.scaling, model.initial, info, model.parameters)
+def _training_and_validation(
+    train: Dataset, valid: Dataset | None, scaling: Scaling, n_init: int
+) -> tuple[list[Scored], list[Scored]]:
+    """Standardised; validation samples are cut from the training ones where there are no others."""
+    fitted = standardise(train, scaling)
+    if valid is None:
+        return hold_out(fitted, n_init, HELD_OUT, BLOCKS)
+    if max(record.T for record in valid) <= n_init:
+        raise DataError(f"every validation record has {n_init} samples or fewer, n_init: nothing is left to score")
+    return fitted, standardise(valid, scaling)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
 from l2ssm.identification import fit as fitting
+from l2ssm.identification.fit_options import DECAY, PRIOR, STEPS
 from l2ssm.identification.initial import InitialState, features
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
@@ -115,7 +116,7 @@ def fit_recurrent(
     began, samples = time.monotonic(), sum(record.T for record in train)
     default = {name: given.default for name, given in inspect.signature(fitting.fit).parameters.items()}
     if steps is None:
-        steps = int(np.clip(samples // 5, *fitting.STEPS))
+        steps = int(np.clip(samples // 5, *STEPS))
     stats = train.statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     rule = InitialState(default["initial"], n_init)
@@ -131,7 +132,7 @@ def fit_recurrent(
             whole_records(checked, rule),
             steps=steps,
             learning_rate=default["learning_rate"],
-            weight_decay=min(fitting.DECAY, fitting.PRIOR / samples),
+            weight_decay=min(DECAY, PRIOR / samples),
             validate_every=default["validate_every"],
             patience=default["patience"],
             minutes=minutes,

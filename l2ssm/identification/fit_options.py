@@ -1,0 +1,120 @@
+"""`FitOptions`: the options of `fit`, checked, with the defaults that depend on the data filled in."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from l2ssm.data.dataset import Dataset
+from l2ssm.errors import OptionError
+from l2ssm.identification.initial import InitialState
+from l2ssm.options import integer, positive
+
+PRIOR = 100.0  # samples that the weight decay is worth: it is this over the number of samples, at most DECAY
+DECAY = 0.1
+STEPS = 2000, 15000  # least and most by default
+SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training
+
+LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "window": 1, "batch": 1, "validate_every": 1, "seed": 0}
+LEAST_OR_NONE = {"static_layers": 1, "hidden": 1, "n_init": 0, "steps": 1, "refine_steps": 0, "patience": 1,
+                 "monitor": 1}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """See `fit` for what each of them means."""
+
+    cell: str
+    gamma: float | None
+    gamma_start: float | None
+    gain_penalty: float | None
+    layers: int
+    d_model: int
+    n_x: int
+    scaffold: str | None
+    static: str | None
+    static_layers: int | None
+    hidden: int | None
+    activation: str | None
+    cell_options: dict[str, Any]
+    scaffold_options: dict[str, Any]
+    linear_start: bool | None
+    initial: str
+    n_init: int
+    window: int
+    batch: int
+    carry_state: bool
+    steps: int
+    refine_steps: int
+    learning_rate: float
+    weight_decay: float
+    validate_every: int
+    patience: int | None
+    minutes: float | None
+    seed: int
+    monitor: int | None
+    slowest: float
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], train: Dataset, valid: Dataset | None) -> FitOptions:
+        """What the arguments of `fit` mean for these data.
+
+        Raises:
+            OptionError: one that is out of range.
+        """
+        values = {name: value for name, value in given.items() if name in cls.__dataclass_fields__}
+        for name, least in (LEAST | LEAST_OR_NONE).items():
+            if name in LEAST or values[name] is not None:
+                values[name] = integer(name, values[name], least)
+        lengths = [record.T for data in (train, valid) if data is not None for record in data]
+        samples = sum(record.T for record in train)
+        lives = math.inf if values["carry_state"] else values["window"]
+        values["slowest"] = SLOWEST * min(lives, max(record.T for record in train))
+        if values["steps"] is None:
+            values["steps"] = int(np.clip(samples // 5, *STEPS))
+        if values["refine_steps"] is None:
+            values["refine_steps"] = values["steps"] // 20
+        if values["n_init"] is None:
+            values["n_init"] = 0 if values["initial"] == "zero" else max(1, min(50, min(lengths) // 4))
+        if values["weight_decay"] is None:
+            values["weight_decay"] = min(DECAY, PRIOR / samples)
+        elif values["weight_decay"] != 0:
+            values["weight_decay"] = positive("weight_decay", values["weight_decay"])
+        values["learning_rate"] = positive("learning_rate", values["learning_rate"])
+        for name, what in (("minutes", "number"), ("gamma", "gain")):
+            values[name] = None if values[name] is None else positive(name, values[name], what)
+        values["cell"] = values["cell"] or ("lru" if values["gamma"] is None else "bounded")
+        values |= {name: _plain(name, values[name]) for name in ("cell_options", "scaffold_options")}
+        return cls(**values)
+
+    @property
+    def rule(self) -> InitialState:
+        """For the initial state of a free run."""
+        return InitialState(self.initial, self.n_init)
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The arguments of `DeepSSM`."""
+        names = ("cell", "gamma", "layers", "d_model", "n_x", "scaffold", "static", "static_layers", "hidden",
+                 "activation", "slowest", "cell_options", "scaffold_options", "seed")  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {"learn_gamma": self.gain_penalty is not None}
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """What a model file tells about the training."""
+        names = ("gamma_start", "gain_penalty", "steps", "refine_steps", "window", "batch", "carry_state",
+                 "learning_rate", "weight_decay")  # fmt: skip
+        return {name: getattr(self, name) for name in names}
+
+
+def _plain(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options as the model file will hold them, or an OptionError before anything is trained."""
+    try:
+        return dict(json.loads(json.dumps(dict(options or {}), allow_nan=False)))
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{name} is {options!r}, expected a dict of numbers and text: {error}") from None
