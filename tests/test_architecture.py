@@ -32,8 +32,11 @@ HEAVY_ONLY_IN = {
     "matplotlib": {
         "analysis/band_plots.py",
         "analysis/certificate_plots.py",
+        "analysis/energy_plots.py",
+        "analysis/frequency_plots.py",
         "analysis/horizon_plot.py",
         "analysis/memory_plot.py",
+        "analysis/operator_plots.py",
         "analysis/plots.py",
         "analysis/style.py",
         "analysis/validation_plot.py",

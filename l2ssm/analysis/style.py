@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+P = ParamSpec("P")
 
 INK, QUIET, BAND, ALARM = "#1b1f24", "#6b7280", "#d9dee5", "#D55E00"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -49,3 +56,16 @@ def marker(i: int) -> dict[str, Any]:
         "markeredgewidth": 1.5,
         "linestyle": "none",
     }
+
+
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """The same picture in `STYLE`, whatever the caller has set."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        from matplotlib import rc_context
+
+        with rc_context(STYLE):
+            return draw(*args, **kwargs)
+
+    return drawn

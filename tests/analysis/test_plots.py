@@ -6,15 +6,21 @@ import base64
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from l2ssm.analysis import curves, plots
+from l2ssm.analysis.bla import bla
 from l2ssm.analysis.compare import compare
+from l2ssm.analysis.dissipation import dissipation
+from l2ssm.analysis.frequency_response import FrequencyResponse
+from l2ssm.analysis.gain_curve import gain_curve
 from l2ssm.analysis.operators import linear_operators
 from l2ssm.analysis.residuals import residuals
+from l2ssm.certificates.compose import certify
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import OptionError
@@ -40,7 +46,7 @@ def _texts(figure: Figure) -> str:
 
 
 def _has_unit(label: str) -> bool:
-    return re.search(r"\((?:-|[^)]*(?:dB|Hz|rad/s|degrees|s|mm|cm|V|updates|samples)[^)]*)\)", label) is not None
+    return re.search(r"\((?:-|[^)]*(?:dB|Hz|rad/s|degrees|s|mm|cm|mm²|V|updates|samples)[^)]*)\)", label) is not None
 
 
 def _every_axis_has_a_unit(figure: Figure) -> bool:
@@ -243,8 +249,84 @@ def test_no_global_state_and_no_pyplot() -> None:
 def test_only_plots_loads_matplotlib() -> None:
     code = (
         "import sys\n"
-        "from l2ssm.analysis import compare, correlation, curves, facts, metrics, operators, residuals, summary\n"
+        "from l2ssm.analysis import bla, compare, connect, correlation, curves, dissipation, facts, frf, gain_curve\n"
+        "from l2ssm.analysis import metrics, modes, operators, residuals, summary\n"
         "loaded = {'matplotlib', 'torch', 'cvxpy', 'pandas', 'flint'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _measured_response() -> tuple[StateSpace, FrequencyResponse]:
+    G = random_modes(2, 2, 2, 0.1, input_units=("V", "V"), output_units=("mm", "mm"))
+    net = network(2, 2, 3, 1, 0.1, input_units=("V", "V"), output_units=("mm", "mm"))
+    return G, bla(net, period=64, realizations=3)
+
+
+def test_measured_points_lie_over_the_lines_of_systems() -> None:
+    G, found = _measured_response()
+    own = bla(G, period=512, realizations=2, settle=8)
+    figure = plots.frequency({"system": G, "measured": own, "network": found}, channel=(1, 0))
+    assert _every_axis_has_a_unit(figure)
+    assert "dB re 1 mm/V" in figure.axes[0].get_ylabel()
+    text = _texts(figure)
+    assert "measured, 95 % band" in text
+    assert "network: distortion of one realization" in text
+    points = next(line for line in figure.axes[0].lines if line.get_label() == "measured, 95 % band")
+    f, gain = points.get_data()
+    expected = np.abs(G.frequency_response(2 * np.pi * f)[:, 1, 0])
+    np.testing.assert_allclose(gain, 20 * np.log10(expected), atol=1e-3)
+    with pytest.raises(OptionError, match="channel"):
+        plots.frequency({"measured": own}, channel=(2, 0))
+    with pytest.raises(OptionError, match="dt"):
+        plots.frequency({"measured": own, "other": random_modes(2, 2, 2, 0.5)})
+    with pytest.raises(OptionError, match="at least one"):
+        plots.frequency({})
+
+
+def test_nyquist_draws_the_response_and_its_mirror_image() -> None:
+    figure = plots.nyquist(LOWPASS)
+    (axes,) = figure.axes
+    mirrored, upper = axes.lines[0].get_xydata(), axes.lines[1].get_xydata()
+    np.testing.assert_allclose(mirrored, upper * [1, -1], atol=0)
+    np.testing.assert_allclose(np.abs(upper @ [1, 1j] - 2 / 3), 4 / 3, atol=1e-12)  # H of 1 / (z - 0.5) is a circle
+    assert _every_axis_has_a_unit(figure)
+    assert "(mm/V)" in axes.get_xlabel()
+
+
+def test_step_and_impulse_are_those_of_the_simulation() -> None:
+    G = random_modes(2, 3, 2, 0.1)
+    for draw, settles in ((plots.step, True), (plots.impulse, False)):
+        figure = draw({"a": G, "b": G}, duration=4.0)
+        assert len(figure.axes) == 6
+        assert _every_axis_has_a_unit(figure)
+        u = np.zeros((41, 3))
+        u[: 41 if settles else 1, 1] = 1.0
+        drawn = figure.axes[4].lines[0].get_ydata()
+        np.testing.assert_allclose(drawn, G.simulate(u)[:, 1], atol=1e-12)
+    for name, odd in ODD.items():
+        assert _every_axis_has_a_unit(plots.step({name: odd}))
+    with pytest.raises(OptionError, match="duration"):
+        plots.step(G, duration=-1.0)
+    with pytest.raises(OptionError, match="draw them separately"):
+        plots.step({"a": G, "b": LOWPASS})
+
+
+def test_energies_and_gains_have_units_and_the_certified_line() -> None:
+    net = network(1, 1, 3, 2, 0.5, input_units=("V",), output_units=("mm",))
+    certificate = certify(net)
+    u = np.random.default_rng(0).standard_normal(4000)
+    found = dissipation(certificate, u)
+    figure = plots.dissipation(found)
+    assert _every_axis_has_a_unit(figure)
+    assert "(mm²)" in figure.axes[0].get_ylabel()
+    assert "never negative" in _texts(figure)
+    assert float(figure.axes[1].lines[0].get_ydata().min()) >= -found.rounding
+    assert "NEGATIVE SLACK" in _texts(plots.dissipation(replace(found, supplied=0.1 * found.supplied)))
+    figure = plots.gain({"model": gain_curve(net, [0.1, 1.0, 10.0], samples=64)}, certificate)
+    assert _every_axis_has_a_unit(figure)
+    assert "certified: gain ≤" in _texts(figure)
+    level = next(line for line in figure.axes[0].lines if len(set(np.ravel(line.get_ydata()))) == 1)
+    assert level.get_ydata()[0] == certificate.gamma
+    with pytest.raises(OptionError, match="no gain curve"):
+        plots.gain({})
