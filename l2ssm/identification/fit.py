@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,13 +11,15 @@ from typing import Any
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError
+from l2ssm.identification.checkpoint import Checkpoint
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.fit_result import frozen_model, summary, versions, with_validation
 from l2ssm.identification.gain_monitor import GainMonitor
 from l2ssm.identification.initial import feature_count
 from l2ssm.identification.linear_start import start_linear
-from l2ssm.identification.minimize import INTERRUPTED, Progress, Trainee, minimize, threads_for
+from l2ssm.identification.minimize import Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
+from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
@@ -70,6 +73,7 @@ def fit(
     seed: int = 0,
     monitor: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Model:
     """Fit a deep state-space model by the error of its free run; the best parameters on validation data are kept.
 
@@ -106,10 +110,16 @@ def fit(
         seed: of parameters and windows; the same seed on the same machine gives the same model.
         monitor: the gain is proved at every so many validations and kept in info["history"]; None: never.
         progress: called with a `Progress` at each validation.
+        checkpoint: file that is written at each validation, whole or not at all, and removed when the fit is done; kept
+            after Ctrl-C, a kill, or where the minutes are spent. Where it exists, `fit` goes on from it and returns
+            the model of an uninterrupted fit, bit for bit on the same machine. The refinement, which has no steps to
+            go on from, is done again from its start.
 
     Raises:
+        ModelFileError: a checkpoint that is truncated, altered or of something else.
         DataError: no outputs, a channel that does not vary, records too short, or valid of other channels or dt.
-        OptionError: an option out of range, or gamma with a cell or a static layer that cannot hold it.
+        OptionError: an option out of range, gamma with a cell or a static layer that cannot hold it, or a checkpoint of
+            other options or data.
         CertificateError: the residual scaffold could not be brought to gamma.
         FitError: training gave nothing finite.
     """
@@ -126,6 +136,10 @@ def fit(
     started = "random"
     if linear_start or (linear_start is None and gamma is None):
         started = start_linear(trainee, standardise(train, scaling), rule, bool(linear_start))
+    file = None
+    if checkpoint is not None:
+        data = {"train": train.digest, "valid": None if valid is None else valid.digest}
+        file = Checkpoint(checkpoint, options.trajectory | data | {"versions": versions()})
     windows = consecutive_windows if carry_state else random_windows
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
@@ -141,6 +155,7 @@ def fit(
             prescribed=prescribed,
             monitor=None if options.monitor is None else GainMonitor(deep, options.monitor),
             progress=progress,
+            checkpoint=file,
         )
         left = math.inf if minutes is None else 60 * minutes - (time.monotonic() - began)
         if options.refine_steps and left > 0 and not outcome.reason.startswith(INTERRUPTED):
@@ -167,6 +182,8 @@ def fit(
     model = frozen_model(trainee, train[0], scaling, rule, info)
     if deep.gamma is not None and deep.scaffold == "residual":
         model = scale_to_gain(model, deep.gamma)
+    if file is not None and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
+        file.remove()
     return with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
 
 

@@ -45,7 +45,7 @@ def fit_many(
         on_fit: called after each fit with the seed and the model, or the reason why there is none.
 
     Raises:
-        OptionError: no seeds, a seed twice, `seed` among the options, or what `fit` finds wrong.
+        OptionError: no seeds, a seed twice, `seed` or `checkpoint` among the options, or what `fit` finds wrong.
         DataError: see `fit`.
         FitError: no seed gave a model; every reason is named.
     """
@@ -53,6 +53,8 @@ def fit_many(
     processes = integer("processes", processes, 1)
     if not wanted or len(set(wanted)) != len(wanted) or "seed" in options:
         raise OptionError(f"seeds are {wanted}, expected at least one, each once, and no option seed")
+    if "checkpoint" in options:
+        raise OptionError("checkpoint is of one fit, and fit_many makes several: give it to fit")
     models: dict[int, Model] = {}
     failures: dict[int, str] = {}
     results = _side_by_side if min(processes, len(wanted)) > 1 else _in_turn

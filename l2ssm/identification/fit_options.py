@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,11 @@ class FitOptions:
         names = ("cell", "gamma", "layers", "d_model", "n_x", "scaffold", "static", "static_layers", "hidden",
                  "activation", "slowest", "cell_options", "scaffold_options", "seed")  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"learn_gamma": self.gain_penalty is not None}
+
+    @property
+    def trajectory(self) -> dict[str, Any]:
+        """What the parameters depend on at each step and in the end."""
+        return {name: value for name, value in asdict(self).items() if name not in ("minutes", "monitor")}
 
     @property
     def training(self) -> dict[str, Any]:

@@ -7,13 +7,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from l2ssm.errors import FitError
+from l2ssm.identification.checkpoint import Checkpoint, TrainingState
+from l2ssm.identification.outcome import ALL_STEPS, BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.windows import Batch
 from l2ssm.networks.deep import DeepSSM
@@ -21,7 +23,6 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
-INTERRUPTED = "interrupted at step"  # the reason after Ctrl-C
 UNDECAYED = {
     "nu",
     "theta",
@@ -42,32 +43,6 @@ UNDECAYED = {
 }
 """Poles and what makes them, steps, input scale, storage and direct term of a cell; gains and what shares them."""
 WORK_WORTH_THREADS = 1e8  # multiply-adds a step
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What is reported at each validation: step, losses (mean squared errors in standardised units), seconds, gain.
-
-    The gain is one that was proved, None where a monitor was not asked or proved none.
-    """
-
-    step: int
-    steps: int
-    train_mse: float
-    valid_mse: float
-    seconds: float
-    gain: float | None = None
-
-
-@dataclass
-class Outcome:
-    """The best step, why the loop ended, and what happened on the way."""
-
-    best_step: int = 0
-    best_mse: float = math.inf
-    reason: str = "all steps done"
-    rollbacks: int = 0
-    history: list[Progress] = field(default_factory=list)
 
 
 class Trainee(nn.Module):
@@ -112,6 +87,7 @@ def minimize(
     prescribed: PrescribedGainTraining | None = None,
     monitor: Callable[[], float | None] | None = None,
     progress: Callable[[Progress], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Outcome:
     """Train in place; on return the parameters are those of the best validation step, also after Ctrl-C.
 
@@ -128,6 +104,8 @@ def minimize(
         prescribed: what happens to a prescribed gain.
         monitor: called at each validation for the gain to report.
         progress: called at each validation.
+        checkpoint: written at each validation; where it exists, training goes on from it, and ends bit for bit as it
+            would have ended. The batches drawn so far are drawn again.
 
     Raises:
         FitError: no step gave finite parameters and a finite validation error.
@@ -135,13 +113,22 @@ def minimize(
     began, outcome = time.monotonic(), Outcome()
     optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate, fused=True)
     prescribed = prescribed or PrescribedGainTraining(trainee.model, steps)
-    prescribed.before_validation()
-    best = last_good = _snapshot(trainee, optimizer)
-    start = evaluate(trainee, valid)
-    outcome.best_mse = start if math.isfinite(start) else math.inf
-    running, carried = math.nan, None
+    resumed = None if checkpoint is None else checkpoint.read()
+    first, running, carried = 0, math.nan, None
+    if resumed is None:
+        prescribed.before_validation()
+        start = evaluate(trainee, valid)
+        outcome.best_mse = start if math.isfinite(start) else math.inf
+        best = copy.deepcopy(trainee.state_dict())
+    else:
+        first, running, carried, outcome = resumed.step, resumed.running, resumed.carried, resumed.outcome
+        trainee.load_state_dict(resumed.parameters)
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": resumed.optimizer})
+        best, began = resumed.best, began - resumed.seconds
+        next(islice(batches, first, first), None)
+    last_good, step = _snapshot(trainee, optimizer), first
     try:
-        for step in range(1, steps + 1):
+        for step in range(first + 1, steps + 1 if outcome.reason == ALL_STEPS else 0):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * one_cycle(step / steps)
             optimizer.zero_grad(set_to_none=True)
@@ -169,21 +156,24 @@ def minimize(
             gain = None if monitor is None else monitor()
             report = Progress(step, steps, running, mse, time.monotonic() - began, gain)
             outcome.history.append(report)
-            if progress is not None:
-                progress(report)
             if math.isfinite(mse):
                 last_good = _snapshot(trainee, optimizer)
             if mse < outcome.best_mse:
-                outcome.best_mse, outcome.best_step, best = mse, step, last_good
+                outcome.best_mse, outcome.best_step, best = mse, step, last_good[0]
             if late:
-                outcome.reason = f"the budget of {minutes} minutes is spent"
-                break
-            if patience is not None and step - outcome.best_step >= patience * validate_every:
+                outcome.reason = f"{BUDGET} {minutes} minutes is spent"
+            elif patience is not None and step - outcome.best_step >= patience * validate_every:
                 outcome.reason = f"no improvement in {patience} validations"
+            if checkpoint is not None and math.isfinite(mse) and not late:
+                seconds, moments = report.seconds, last_good[1]["state"]
+                checkpoint.write(TrainingState(step, running, seconds, outcome, last_good[0], moments, best, carried))
+            if progress is not None:
+                progress(report)
+            if outcome.reason != ALL_STEPS:
                 break
     except KeyboardInterrupt:
         outcome.reason = f"{INTERRUPTED} {step}"
-    _restore(trainee, optimizer, best)
+    trainee.load_state_dict(best)
     if outcome.history and not any(math.isfinite(report.valid_mse) for report in outcome.history):
         raise FitError(
             f"no finite validation error in {step} steps ({outcome.reason}); "

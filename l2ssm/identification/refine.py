@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from l2ssm.identification.minimize import INTERRUPTED, Outcome, Progress, Trainee, evaluate, squared_error
+from l2ssm.identification.minimize import Trainee, evaluate, squared_error
+from l2ssm.identification.outcome import INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.windows import Batch
 

@@ -127,12 +127,14 @@ def sweep_gamma(
             has those `fit` gives it.
 
     Raises:
-        OptionError: no or ill gains, a gamma among the options, or what `fit` finds wrong.
+        OptionError: no or ill gains, a gamma or a checkpoint among the options, or what `fit` finds wrong.
         DataError: see `fit` and `linear_gain`.
     """
     tolerance, time_limit = positive("tolerance", tolerance), positive("time_limit", time_limit)
     if "gamma" in options:
         raise OptionError("gamma is what the sweep prescribes: give gammas instead")
+    if "checkpoint" in options:
+        raise OptionError("checkpoint is of one fit, and a sweep makes several: give it to fit")
     train = Dataset([train]) if isinstance(train, Record) else train
     if not isinstance(train, Dataset):
         raise DataError(f"train is a {type(train).__name__}, expected a Dataset or a Record; see l2ssm.read")

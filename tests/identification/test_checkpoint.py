@@ -1,0 +1,162 @@
+"""Checkpoints: a fit that was stopped goes on and ends, bit for bit, as one that was not; a file that is not its own is
+refused."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from l2ssm import Record, fit, fit_many, sweep_gamma
+from l2ssm.errors import ModelFileError, OptionError
+
+OPTIONS = {"layers": 1, "d_model": 3, "n_x": 2, "steps": 9, "validate_every": 3, "window": 40, "batch": 2, "n_init": 5,
+           "refine_steps": 2, "linear_start": False}  # fmt: skip
+
+
+def record(seed: int = 0) -> Record:
+    u = np.random.default_rng(seed).normal(size=150)
+    return Record(u, np.tanh(np.convolve(u, 0.8 ** np.arange(20))[:150]), 0.5)
+
+
+REFINING = -1
+
+
+def stop_at(step: int):
+    """Ctrl-C at this step, or at the first report of the refinement, which counts other steps."""
+
+    def progress(report) -> None:
+        if report.step == step or (step == REFINING and report.steps not in (9, 30)):
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def assert_same(one, two) -> None:
+    """Every number of the models, and all that is told about the training but its seconds."""
+    assert one.network.digest == two.network.digest
+    for name, value in one.parameters.items():
+        np.testing.assert_array_equal(value, two.parameters[name])
+    told = [
+        {k: v for k, v in model.info.items() if k not in ("seconds", "history")}
+        | {"history": [{k: v for k, v in report.items() if k != "seconds"} for report in model.info["history"]]}
+        for model in (one, two)
+    ]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "stop"),
+    [
+        ({}, 3),
+        ({"carry_state": True, "refine_steps": 0}, 6),
+        ({"gamma": 4.0, "gamma_start": 9.0, "refine_steps": 0}, 3),
+        ({}, 9),  # all steps are done, the refinement is not
+        ({}, REFINING),
+        ({"patience": 1, "learning_rate": 3.0, "steps": 30, "validate_every": 1}, 1),
+        ({"patience": 1, "learning_rate": 3.0, "steps": 30, "validate_every": 1}, REFINING),
+    ],
+    ids=["windows", "carried", "gain", "steps done", "refining", "patience", "out of patience"],
+)
+def test_resumed_after_an_interrupt(tmp_path, options, stop):
+    file, options = tmp_path / "run.ckpt", OPTIONS | options
+    part = fit(record(), checkpoint=file, progress=stop_at(stop), **options)
+    assert part.info["stopped"].startswith("interrupted at step ")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.ckpt"]
+    steps = []
+    resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **options)
+    assert min(steps, default=100) > stop
+    assert stop != REFINING or len(steps) == 1
+    assert not any(tmp_path.iterdir())
+    assert_same(resumed, fit(record(), **options))
+
+
+def test_resumed_after_a_kill(tmp_path):
+    """A real SIGKILL at the second validation leaves one whole file."""
+    file = tmp_path / "run.ckpt"
+    script = textwrap.dedent(
+        f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from l2ssm import fit
+        from test_checkpoint import OPTIONS, record
+        def progress(report):
+            if report.step == 6:
+                os.kill(os.getpid(), signal.SIGKILL)
+        fit(record(), checkpoint={str(file)!r}, progress=progress, **OPTIONS)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    steps = []
+    resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **OPTIONS)
+    assert steps[0] == 9
+    assert_same(resumed, fit(record(), **OPTIONS))
+
+
+def test_spent_minutes_keep_the_file_and_more_minutes_go_on(tmp_path):
+    file = tmp_path / "run.ckpt"
+    fit(record(), checkpoint=file, progress=stop_at(3), **OPTIONS)
+    written = file.read_bytes()
+    short = fit(record(), checkpoint=file, minutes=1e-9, **OPTIONS)
+    assert "budget" in short.info["stopped"]
+    assert file.read_bytes() == written
+    assert_same(fit(record(), checkpoint=file, minutes=100, **OPTIONS), fit(record(), **OPTIONS))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> bytes:
+    file = tmp_path_factory.mktemp("checkpoint") / "run.ckpt"
+    fit(record(), checkpoint=file, progress=stop_at(3), **OPTIONS)
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, r"is of a fit with seed 0 \(now 1\); remove it to start again"),
+        ({"steps": 12, "batch": 3}, r"batch 2 \(now 3\), steps 9 \(now 12\)"),
+        ({"train": record(1)}, r"train '[0-9a-f]{64}' \(now '[0-9a-f]{64}'\)"),
+        ({"valid": record(1)}, r"valid None \(now '"),
+    ],
+)
+def test_of_another_fit(tmp_path, written, changes, message):
+    file = tmp_path / "run.ckpt"
+    file.write_bytes(written)
+    with pytest.raises(OptionError, match=message):
+        fit(**({"train": record(), "checkpoint": file} | OPTIONS | changes))
+    assert file.read_bytes() == written
+
+
+def test_damaged_files_are_refused(tmp_path, written):
+    """Truncated anywhere, one bit flipped anywhere, or something else: never a resumed fit of other numbers."""
+    file = tmp_path / "run.ckpt"
+    damaged = [written[: len(written) * k // 5] for k in range(5)]
+    for place in (9, 40, len(written) // 3, len(written) // 2, len(written) - 1):
+        damaged.append(written[:place] + bytes([written[place] ^ 1]) + written[place + 1 :])
+    for content in [*damaged, b"no checkpoint"]:
+        file.write_bytes(content)
+        with pytest.raises(ModelFileError, match="remove it to start again"):
+            fit(record(), checkpoint=file, **OPTIONS)
+    model = tmp_path / "model.l2ssm"
+    fit(record(), **OPTIONS).save(model)
+    with pytest.raises(ModelFileError, match="is no checkpoint of a fit"):
+        fit(record(), checkpoint=model, **OPTIONS)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(OptionError, match="expected a file in an existing folder"):
+        fit(record(), checkpoint=tmp_path / "none" / "run.ckpt", **OPTIONS)
+    with pytest.raises(OptionError, match="expected a file in an existing folder"):
+        fit(record(), checkpoint=tmp_path, **OPTIONS)
+
+
+def test_several_fits_share_no_checkpoint(tmp_path):
+    for several in (fit_many, sweep_gamma):
+        with pytest.raises(OptionError, match="checkpoint is of one fit"):
+            several(record(), checkpoint=tmp_path / "run.ckpt")
