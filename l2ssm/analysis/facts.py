@@ -10,6 +10,7 @@ import numpy as np
 
 from l2ssm.analysis.compare import Comparison
 from l2ssm.analysis.metrics import score
+from l2ssm.analysis.modes import mode_table
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.subject import Subject, gain_unit, measured
 from l2ssm.certificates.certificate import Certificate, chain_of
@@ -17,7 +18,7 @@ from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.stability import Mode, modal_table
+from l2ssm.systems.stability import Mode
 from l2ssm.systems.state_space import StateSpace
 
 NAME = "model"  # what the model is called in the comparison with the data
@@ -41,7 +42,7 @@ def is_training_data(model: Subject, records: Sequence[Record]) -> bool:
 
 
 def operator_facts(G: StateSpace) -> dict[str, Any]:
-    """Size, Schur test, H-infinity bracket with its peak, and the poles of one linear operator."""
+    """Size, Schur test, H-infinity bracket with its peak, and the modal table of one linear operator."""
     bracket = G.hinf()
     return {
         "n_x": G.n_x,
@@ -58,7 +59,10 @@ def operator_facts(G: StateSpace) -> dict[str, Any]:
             "frequency_peak_hz": bracket.omega_peak / (2 * np.pi),
             "reason": bracket.reason,
         },
-        "poles": [_pole(mode, G.dt) for mode in modal_table(G)],
+        "poles": [
+            {**_pole(row.mode, G.dt), "residue_norm": row.residue_norm, "hankel": row.hankel, "hankel_share": row.share}
+            for row in mode_table(G)
+        ],
     }
 
 

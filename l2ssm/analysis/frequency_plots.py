@@ -123,7 +123,7 @@ def frequency(
     """Measured responses with their confidence band, and lines of systems, of one channel: magnitude and phase.
 
     Points that are smaller than the radius of their band are left out. A best linear approximation also shows the level
-    of its noise (dotted) and of its distortion (dashed).
+    of noise (dotted) and of distortion (dashed) in one realization.
 
     Args:
         found: by name, systems (lines) and results of `frf` and `bla` (points).
@@ -186,7 +186,7 @@ def _measured(
     for what, values, dashes in (("noise", one.noise, DASHES[2]), ("distortion", one.distortion, DASHES[1])):
         if values is not None and np.max(values) > 1e-9 * np.max(size, initial=0.0):
             drawn = curves.decibel(values[:, i, j])
-            label = f"{name}: {what} of one realization"
+            label = f"{name}: {what}"
             upper.plot(scaled(one.omega, hz), drawn, color=colour, lw=1.1, linestyle=dashes, label=label)
     return float(one.omega[0])
 

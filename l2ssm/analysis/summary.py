@@ -18,6 +18,7 @@ from l2ssm.analysis.facts import (
     residual_facts,
 )
 from l2ssm.analysis.operators import linear_operators
+from l2ssm.analysis.overlay import energies, energy_facts, measured_responses, response_facts
 from l2ssm.analysis.residuals import Residuals, residuals
 from l2ssm.analysis.subject import Subject, initial_samples, network_of
 from l2ssm.certificates.certificate import Certificate
@@ -38,8 +39,9 @@ def analyse(
 
     Returns:
         A dictionary of str, float, int, bool, None, lists and dictionaries: "model", "operators", "stability", "data",
-        "fit", "residuals", "certificate", "training" and "missing", which says why a part is None. Units are in the
-        keys (`_s`, `_rad_s`, `_hz`, `_percent`) or beside the number. Infinite numbers stay `float` infinities.
+        "fit", "residuals", "frequency_response", "certificate", "dissipation", "training" and "missing",
+        which says why a part is None. Units are in the keys (`_s`, `_rad_s`, `_hz`, `_percent`) or
+        beside the number. Infinite numbers stay `float` infinities.
 
     Raises:
         OptionError: not a model.
@@ -73,10 +75,13 @@ def summarise(
     info = plain(getattr(model, "info", {}))
     training = info.pop("history", None)
     fit = None if comparison is None else fit_facts(comparison, is_training_data(model, comparison.records))
+    claim = None if certificate is None else certificate_facts(certificate, network_of(model))
+    stored, why_not = energies(certificate, comparison)
     missing = {
         "fit": "" if comparison else "no data was given",
         "residuals": "" if result else reason,
         "certificate": "" if certificate else "no certificate was given: no gain of the model is proved",
+        "dissipation": why_not,
         "training": "" if training else "the model carries no training history",
     }
     return {
@@ -86,7 +91,9 @@ def summarise(
         "data": None if comparison is None else data_facts(comparison),
         "fit": fit,
         "residuals": None if result is None else residual_facts(result),
-        "certificate": None if certificate is None else certificate_facts(certificate, network_of(model)),
+        "frequency_response": response_facts(measured_responses(comparison, NAME)),
+        "certificate": claim,
+        "dissipation": energy_facts(stored),
         "training": training,
         "missing": {part: why for part, why in missing.items() if why},
     }

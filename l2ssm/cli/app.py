@@ -266,6 +266,7 @@ def report(
     time: TimeColumn = None,
     dt: SampleTime = None,
     time_axis: TimeAxis = 0,
+    teaching: Annotated[bool, typer.Option("--teaching", help="say under each figure what to look for")] = False,
 ) -> None:
     """Write report.html and report.json: fit, certificate and analysis of the model in a folder.
 
@@ -274,4 +275,4 @@ def report(
     from l2ssm.cli.reporting import run
 
     given = Source(str(file), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis) if file else None
-    run(folder, given)
+    run(folder, given, teaching)

@@ -9,7 +9,7 @@ from l2ssm.cli.options import CERTIFICATE, MODEL
 from l2ssm.cli.source import Source, recall
 
 
-def run(folder: Path, given: Source | None) -> None:
+def run(folder: Path, given: Source | None, teaching: bool = False) -> None:
     """Write report.html and report.json; without a given source, about the data the model's own source tests on."""
     import l2ssm
     from l2ssm.analysis.facts import ON_TRAINING_DATA, is_training_data
@@ -22,7 +22,7 @@ def run(folder: Path, given: Source | None) -> None:
             say(assumed)
     data = None if source is None else source.dataset("test", model)
     certificate = folder / CERTIFICATE
-    paths = l2ssm.write_report(model, data, certificate if certificate.is_file() else None, folder, command)
+    paths = l2ssm.write_report(model, data, certificate if certificate.is_file() else None, folder, command, teaching)
     if data is not None and is_training_data(model, list(data)):
         say(f"the fit is measured {ON_TRAINING_DATA}")
     say(f"wrote {paths.html} and {paths.json}")

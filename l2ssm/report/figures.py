@@ -10,6 +10,7 @@ import numpy as np
 
 from l2ssm.analysis import plots
 from l2ssm.analysis.compare import Comparison
+from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.facts import NAME
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.subject import measured
@@ -18,17 +19,38 @@ from l2ssm.systems.state_space import StateSpace
 PIXELS_PER_INCH = 84  # of the page
 MOST = 12  # operators in one picture
 LONG = 3000  # samples; a longer record also gets a close-up
+LESSONS = {
+    "Measured and simulated": "Look for errors that last: a slow drift is a wrong time constant, spikes at steps are"
+    " missing fast dynamics, errors at large signals only are a missing nonlinearity.",
+    "Where the error is largest": "Ask what is special about the input here: a level, a direction or a frequency that"
+    " the training data did not have.",
+    "Residual correlations": "Look for bars that leave the band: at small lags a delay or fast dynamics are missing, in"
+    " a slow wave a slow mode; isolated touches of the edge are chance.",
+    "Poles": "Look for poles near the circle without a counterpart in the plant, and for time constants far longer than"
+    " the record: the data cannot have shown them.",
+    "Bode plot": "Look at the peak and at the slope behind it: 20 dB a decade is one lag, 40 dB with a peak is a"
+    " resonance.",
+    "Singular values": "The top curve is the gain in the worst direction; its peak is what bounds the energy gain.",
+    "Frequency response": "The two should agree where the band is narrow; where it is wide, the data say nothing and"
+    " the model was free to guess.",
+    "Dissipation": "The slack below must never be negative: that is the whole proof, sample by sample; a small one"
+    " means that the bound is nearly attained here.",
+    "Training history": "Stop where the validation error stops falling; a growing distance to the training error means"
+    " that noise is being learned.",
+}
+"""One sentence for each figure by its title: what to look for, and what it would mean."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure of the page: its section, title, caption and `img` address."""
+    """One figure of the page: its section, title, caption, `img` address, and what a student should look for."""
 
     section: str
     title: str
     caption: str
     source: str
     width: int
+    lesson: str
 
 
 def pictures(
@@ -36,6 +58,8 @@ def pictures(
     comparison: Comparison | None,
     result: Residuals | None,
     history: Sequence[Mapping[str, Any]] | None,
+    responses: Mapping[str, Any],
+    stored: Dissipation | None,
 ) -> list[Picture]:
     """Everything there is to draw, in the order of the page."""
     found = []
@@ -50,6 +74,14 @@ def pictures(
         found.append(_picture("residuals", "Residual correlations", caption, plots.residuals(result)))
     if operators:
         found += _operators(operators)
+    if responses:
+        found.append(_response(responses))
+    if stored is not None:
+        caption = (
+            "The storage function that proves the gain, along the input of the first record (of the worst input found,"
+            " without data): what is supplied is delivered, stored or lost."
+        )
+        found.append(_picture("certificate", "Dissipation", caption, plots.dissipation(stored)))
     if history:
         caption = "The model is the one with the lowest validation error; a gap that grows afterwards is overfitting."
         found.append(_picture("training", "Training history", caption, plots.history(history)))
@@ -58,7 +90,21 @@ def pictures(
 
 def _picture(section: str, title: str, caption: str, figure: Any) -> Picture:
     """The same scale for every figure, so that the same letters look the same."""
-    return Picture(section, title, caption, plots.data_uri(figure), round(PIXELS_PER_INCH * figure.get_figwidth()))
+    width = round(PIXELS_PER_INCH * figure.get_figwidth())
+    return Picture(section, title, caption, plots.data_uri(figure), width, LESSONS[title])
+
+
+def _response(responses: Mapping[str, Any]) -> Picture:
+    """The channel with the largest measured gain."""
+    size = np.max(np.abs(responses["data"].H), axis=0)
+    i, j = np.unravel_index(int(np.argmax(size)), size.shape)
+    names = responses["data"].output_names[i], responses["data"].input_names[j]
+    which = "" if size.size == 1 else f" From {names[1]} to {names[0]}, the strongest of {size.size} channels."
+    caption = (
+        "From the data and from the model's simulation of the same input, by the same method"
+        f" ({responses['data'].method}) and without using the model's equations.{which}"
+    )
+    return _picture("fit", "Frequency response", caption, plots.frequency(responses, channel=(int(i), int(j))))
 
 
 def _fit(comparison: Comparison) -> list[Picture]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +16,9 @@ SLOWEST = 6  # poles of an operator listed on the page; the JSON file has all
 RECORDS = 8  # records listed on the page; the JSON file has all
 
 
-def page(facts: dict[str, Any], pictures: Sequence[Picture], command: str | None, verify: str) -> str:
+def page(
+    facts: dict[str, Any], pictures: Sequence[Picture], command: str | None, verify: str, teaching: bool = False
+) -> str:
     """The whole page.
 
     Args:
@@ -23,7 +26,10 @@ def page(facts: dict[str, Any], pictures: Sequence[Picture], command: str | None
         pictures: of `figures.pictures`.
         command: what made the model and this report, or None.
         verify: the command that checks the certificate.
+        teaching: with the lesson under each figure.
     """
+    if not teaching:
+        pictures = [replace(picture, lesson="") for picture in pictures]
     model = facts["model"]
     title = f"{_channels(model['inputs'])} → {_channels(model['outputs'])}"
     parts = [
@@ -34,7 +40,7 @@ def page(facts: dict[str, Any], pictures: Sequence[Picture], command: str | None
         _section("Fit", _fit(facts) + _figures(pictures, "fit")),
         _section("Residuals", _residuals(facts) + _figures(pictures, "residuals")),
         _section("Linear operators", _operators(facts) + _figures(pictures, "operators")),
-        _section("Certificate", _certificate(facts, verify)),
+        _section("Certificate", _certificate(facts, verify) + _figures(pictures, "certificate")),
         _section("Training", _absent(facts, "training") + _figures(pictures, "training")),
         _section("How to reproduce", _reproduce(facts, command)),
         "<footer>Made by l2ssm. The same numbers, and all poles, are in report.json beside this file.</footer>",
@@ -94,7 +100,9 @@ def _figures(pictures: Sequence[Picture], section: str) -> str:
     return "\n".join(
         f"<figure><h3>{text(p.title)}</h3>"
         f'<img alt="{text(p.title)}. {text(p.caption)}" width="{p.width}" src="{p.source}">'
-        f"<figcaption>{text(p.caption)}</figcaption></figure>"
+        f"<figcaption>{text(p.caption)}</figcaption>"
+        + (f'<p class="lesson">{text(p.lesson)}</p>' if p.lesson else "")
+        + "</figure>"
         for p in pictures
         if p.section == section
     )
@@ -149,6 +157,7 @@ def _residuals(facts: dict[str, Any]) -> str:
         return _absent(facts, "residuals")
     rows = [
         [text(p["output"]), text(p["input"]), number(p["largest_correlation"], 3), number(p["band"], 3),
+         number(p["largest_correlation_square"], 3), number(p["band_square"], 3),
          f"{p['effective_samples']:.0f}"]
         for p in result["pairs"]
     ]  # fmt: skip
@@ -157,8 +166,8 @@ def _residuals(facts: dict[str, Any]) -> str:
         f" {100 * result['false_alarm']:g} % false alarms. Effective samples: what the two signals are worth as"
         " independent ones."
     )
-    head = ("residual of", "input", "largest correlation", "band", "effective samples")
-    return f"<p>{text(result['verdict'])}</p>" + _table(head, rows, (2, 3, 4)) + f'<p class="quiet">{note}</p>'
+    head = ("residual of", "input", "largest correlation", "band", "with its square", "band", "effective samples")
+    return f"<p>{text(result['verdict'])}</p>" + _table(head, rows, (2, 3, 4, 5, 6)) + f'<p class="quiet">{note}</p>'
 
 
 def _operators(facts: dict[str, Any]) -> str:
@@ -178,8 +187,8 @@ def _operators(facts: dict[str, Any]) -> str:
         slow += [[text(name), *_pole(pole)] for pole in op["poles"][:SLOWEST]]
     head = ("operator", "size", "Schur", "spectral radius", "H∞ norm, bracket", "at", "how known")
     table = _table(head, rows, (3, 4))
-    head = ("operator", "pole", "modulus", "time constant", "oscillation", "", "damping")
-    return f"{table}<h3>Slowest poles</h3>{_table(head, slow, (1, 2, 3, 4, 5, 6))}"
+    modal = ("operator", "pole", "modulus", "time constant", "oscillation", "", "damping", "residue", "Hankel share")
+    return f"{table}<h3>Slowest poles</h3>{_table(modal, slow, (1, 2, 3, 4, 5, 6, 7, 8))}"
 
 
 def _pole(pole: dict[str, Any]) -> list[str]:
@@ -190,6 +199,8 @@ def _pole(pole: dict[str, Any]) -> list[str]:
         f"{number(pole['oscillation_hz'])} Hz",
         f"{number(pole['oscillation_rad_s'])} rad/s",
         number(pole["damping"], 3),
+        number(pole["residue_norm"], 3),
+        "-" if pole["hankel_share"] is None else f"{100 * pole['hankel_share']:.1f} %",
     ]
 
 
@@ -204,6 +215,11 @@ def _certificate(facts: dict[str, Any], verify: str) -> str:
         ["numbers sha256", f'<code class="hash">{text(claim["numbers_sha256"])}</code>'],
         ["model file sha256", f'<code class="hash">{text(claim["model_file_sha256"] or "not recorded")}</code>'],
     ]
+    if facts["dissipation"] is not None:
+        energy = facts["dissipation"]
+        least = f"{number(energy['smallest_slack'], 3)} {energy['unit'] or ''}".strip()
+        word = "never negative" if energy["holds"] else "<b>NEGATIVE</b>"
+        rows.append(["slack of the storage function", f"{word}, smallest {text(least)}"])
     statement = text("\n".join(claim["statement"]))
     return (
         f"<pre>{statement}</pre>{_table(('', ''), rows)}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from l2ssm.analysis.compare import compare
 from l2ssm.analysis.facts import NAME
 from l2ssm.analysis.operators import linear_operators
+from l2ssm.analysis.overlay import energies, measured_responses
 from l2ssm.analysis.subject import Subject
 from l2ssm.analysis.summary import residual_test, summarise
 from l2ssm.data.dataset import Dataset
@@ -36,6 +37,7 @@ def write_report(
     certificate: Certificate | str | os.PathLike[str] | None = None,
     folder: str | os.PathLike[str] = ".",
     command: str | None = None,
+    teaching: bool = False,
 ) -> ReportPaths:
     """Write report.html, one self-contained page, and report.json with the same numbers, into `folder`.
 
@@ -48,6 +50,7 @@ def write_report(
         certificate: about this very model; a path is read and verified first.
         folder: created if it does not exist.
         command: what the user typed, shown under "How to reproduce".
+        teaching: one more sentence under each figure, saying what to look for.
 
     Raises:
         CertificateError: the certificate is refuted or about another model.
@@ -63,11 +66,12 @@ def write_report(
     comparison = None if data is None else compare(data, {NAME: model})
     result, reason = residual_test(model, data)
     facts = summarise(model, certificate, comparison, result, reason)
-    drawn = pictures(linear_operators(model), comparison, result, facts["training"])
+    responses, (stored, _) = measured_responses(comparison, NAME), energies(certificate, comparison)
+    drawn = pictures(linear_operators(model), comparison, result, facts["training"], responses, stored)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     paths = ReportPaths(target / "report.html", target / "report.json")
     verification = f"l2ssm verify {shlex.quote(file_name)}"
-    write_atomically(paths.html, page(facts, drawn, command, verification).encode())
+    write_atomically(paths.html, page(facts, drawn, command, verification, teaching).encode())
     write_atomically(paths.json, dumps({**facts, "command": command}).encode())
     return paths

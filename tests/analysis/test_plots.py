@@ -271,7 +271,7 @@ def test_measured_points_lie_over_the_lines_of_systems() -> None:
     assert "dB re 1 mm/V" in figure.axes[0].get_ylabel()
     text = _texts(figure)
     assert "measured, 95 % band" in text
-    assert "network: distortion of one realization" in text
+    assert "network: distortion" in text
     points = next(line for line in figure.axes[0].lines if line.get_label() == "measured, 95 % band")
     f, gain = points.get_data()
     expected = np.abs(G.frequency_response(2 * np.pi * f)[:, 1, 0])

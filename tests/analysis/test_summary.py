@@ -62,7 +62,7 @@ def test_a_static_network_has_facts_too() -> None:
 def test_what_is_missing_is_said() -> None:
     facts = analyse(random_modes(2, 1, 1))
     assert [facts[part] for part in ("fit", "residuals", "certificate", "training", "data")] == [None] * 5
-    assert set(facts["missing"]) == {"fit", "residuals", "certificate", "training"}
+    assert set(facts["missing"]) == {"fit", "residuals", "certificate", "dissipation", "training"}
     short = Record(np.ones(50), np.arange(50.0), 1.0)
     facts = analyse(random_modes(2, 1, 1), data=short)
     assert facts["fit"] is not None

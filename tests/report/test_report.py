@@ -98,7 +98,7 @@ def test_the_page_is_one_well_formed_small_file_that_fetches_nothing(mimo: Case)
     assert len(html) < 3_000_000
     assert not re.search(r"https?:|@import|url\(|<script|<link|<iframe", html)
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
-    assert len(sources) == 5
+    assert len(sources) == 7
     for source in sources:
         assert source is not None
         kind, _, payload = source.partition(";base64,")
@@ -124,6 +124,25 @@ def test_the_verdict_comes_first_and_has_the_numbers(mimo: Case) -> None:
     assert attained <= certificate.lower.gain
     assert certificate.digest in text
     assert "l2ssm verify cert.json" in text
+
+
+def test_the_energies_of_the_certificate_and_the_response_in_the_data_are_in_the_file(mimo: Case) -> None:
+    stored, response = mimo.facts["dissipation"], mimo.facts["frequency_response"]
+    assert stored["holds"]
+    assert stored["smallest_slack"] >= -stored["rounding"]
+    assert stored["supplied"] > stored["delivered"] > 0
+    for name in ("data", "model"):
+        assert np.shape(response[name]["gain"]) == (len(response["omega_rad_s"]), 3, 3)
+    shares = [pole["hankel_share"] for pole in mimo.facts["operators"]["block0"]["poles"]]
+    assert sum(shares) == pytest.approx(1.0)
+    assert "never negative" in Page(mimo.paths.html.read_text(encoding="utf-8")).text
+
+
+def test_a_teaching_report_says_what_to_look_for_under_each_figure(tmp_path: Path, mimo: Case) -> None:
+    G = random_modes(2, 1, 1)
+    html = [write_report(G, _experiment(G), None, tmp_path, teaching=t).html.read_text("utf-8") for t in (True, False)]
+    assert html[0].count('class="lesson"') == html[0].count("<figure") > 3
+    assert 'class="lesson"' not in html[1]
 
 
 def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
