@@ -68,7 +68,8 @@ class LRU(DiagonalCell):
 
         Args:
             G: the system.
-            n_x: complex states, default one a real pole and one a conjugate pair; modes that do nothing fill the rest.
+            n_x: complex states, default one a real pole and one a conjugate pair; modes that have an input
+                and no output yet fill the rest.
 
         Raises:
             RealizationError: A has no basis of eigenvectors, a pole outside the unit circle or nearer to it than
@@ -86,7 +87,6 @@ class LRU(DiagonalCell):
         cell = cls(G.n_u, count, G.n_y, initial_poles=(nu, theta), generator=torch.Generator()).double()
         cell.nu.copy_(nu)
         cell.theta.copy_(theta)
-        cell.B_ri.zero_()
         cell.C_ri.zero_()
         driven = torch.tensor(modes.B) / unit_variance_scale(cell.nu[:n])[:, None]
         norms = torch.linalg.vector_norm(driven, dim=1)

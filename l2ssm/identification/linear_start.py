@@ -49,10 +49,10 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
             except RealizationError as error:
                 why = str(error)
                 continue
-            error = evaluate(trainee, batches)
-            if math.isfinite(error) and (best is None or error < best[0]):
-                best = error, start, copy.deepcopy(trainee.state_dict())
-            if error <= KNOWN_START**2 * float((found.rmse**2).mean()) or start.kept < 1:
+            mse = evaluate(trainee, batches)
+            if math.isfinite(mse) and (best is None or mse < best[0]):
+                best = mse, start, copy.deepcopy(trainee.state_dict())
+            if mse <= KNOWN_START**2 * float((found.rmse**2).mean()) or start.kept < 1:
                 break
     except (DataError, OptionError) as error:
         why = str(error)
