@@ -168,7 +168,7 @@ def test_lru_holds_every_system():
     assert distance(G, cell.realization()) < 1e-8
     cell(torch.randn(2, 20, 4, dtype=torch.float64))[0].square().mean().backward()
     assert all(torch.isfinite(p.grad).all() for p in cell.parameters())
-    assert (cell.B_ri.grad[4:].abs() > 0).any()  # the spare states can be trained
+    assert (cell.C_ri.grad[:, 4:].abs() > 0).any()  # the spare states can be trained
     for D in ([[0.5]], [[0.0]]):
         static = StateSpace(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)), D)
         np.testing.assert_array_equal(LRU.from_state_space(static).realization().frequency_response([0.3])[0], D)
