@@ -41,6 +41,14 @@ def linear_operators(model: Subject) -> dict[str, StateSpace]:
     return operators
 
 
+def known_operators(model: Subject) -> tuple[dict[str, StateSpace], str]:
+    """(`linear_operators`, ""), or ({}, why the model has none that are linear)."""
+    try:
+        return linear_operators(model), ""
+    except RealizationError as error:
+        return {}, str(error)
+
+
 def _hidden_labels(G: StateSpace) -> StateSpace:
     def numbered(stem: str, count: int) -> tuple[str, ...]:
         return tuple(f"{stem}{i + 1}" for i in range(count))

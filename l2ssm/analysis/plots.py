@@ -110,14 +110,17 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
 def residuals(result: Residuals, outputs: int = 4, inputs: int = 3) -> Figure:
     """Autocorrelation of the residual and its correlation with past inputs; grey: the band if nothing is wrong.
 
+    The first input whose square a residual depends on gets a column for that, too.
+
     Args:
         result: of `residuals`.
         outputs, inputs: at most so many rows and input columns are drawn, the first ones.
     """
     rows, columns = min(outputs, len(result.output_names)), min(inputs, len(result.input_names))
-    width = 1 + (1 + columns) * min(max(10 / (1 + columns), 2.75), 4.0)
-    figure = Figure(figsize=(width, 2.3 * rows + 1), layout="constrained")
-    grid = figure.subplots(rows, 1 + columns, sharex=True, squeeze=False)
+    squares = sorted({j for _, j in result.nonlinear})[:1]
+    count = 1 + columns + len(squares)
+    figure = Figure(figsize=(1 + count * min(max(10 / count, 2.75), 4.0), 2.3 * rows + 1), layout="constrained")
+    grid = figure.subplots(rows, count, sharex=True, squeeze=False)
     for i in range(rows):
         y = result.output_names[i]
         _correlation(grid[i, 0], result.lags[1:], result.auto[i, 1:], result.auto_band[i, 1:], f"{y} with its past")
@@ -126,6 +129,10 @@ def residuals(result: Residuals, outputs: int = 4, inputs: int = 3) -> Figure:
             _correlation(
                 grid[i, 1 + j], result.lags, result.cross[i, j], band, f"{y} with past {result.input_names[j]}"
             )
+        for j in squares:
+            band = np.full(len(result.lags), result.square_band[i, j])
+            name = f"{y} with past {result.input_names[j]}²"
+            _correlation(grid[i, -1], result.lags, result.square[i, j], band, name)
         grid[i, 0].set_ylabel("correlation (-)")
     _legend_of_correlations(figure, grid[0, 0], result.false_alarm)
     for a in grid[-1]:

@@ -17,7 +17,7 @@ from l2ssm.analysis.facts import (
     operator_facts,
     residual_facts,
 )
-from l2ssm.analysis.operators import linear_operators
+from l2ssm.analysis.operators import known_operators
 from l2ssm.analysis.overlay import energies, energy_facts, measured_responses, response_facts
 from l2ssm.analysis.residuals import Residuals, residuals
 from l2ssm.analysis.subject import Subject, initial_samples, network_of
@@ -71,7 +71,8 @@ def summarise(
     reason: str = "",
 ) -> dict[str, Any]:
     """The dictionary of `analyse` from results at hand; `reason` says why there is no residual test."""
-    operators = {name: operator_facts(G) for name, G in linear_operators(model).items()}
+    linear, why_none = known_operators(model)
+    operators = {name: operator_facts(G) for name, G in linear.items()}
     info = plain(getattr(model, "info", {}))
     training = info.pop("history", None)
     fit = None if comparison is None else fit_facts(comparison, is_training_data(model, comparison.records))
@@ -82,6 +83,7 @@ def summarise(
         "residuals": "" if result else reason,
         "certificate": "" if certificate else "no certificate was given: no gain of the model is proved",
         "dissipation": why_not,
+        "operators": why_none,
         "training": "" if training else "the model carries no training history",
     }
     return {

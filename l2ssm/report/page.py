@@ -171,6 +171,8 @@ def _residuals(facts: dict[str, Any]) -> str:
 
 
 def _operators(facts: dict[str, Any]) -> str:
+    if "operators" in facts["missing"]:
+        return _absent(facts, "operators")
     if not facts["operators"]:
         return '<p class="absent">Not here: the model has no linear dynamic operator.</p>'
     rows, slow = [], []

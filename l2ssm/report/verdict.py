@@ -80,6 +80,8 @@ def _residuals(facts: dict[str, Any]) -> Tile:
 
 def _stability(facts: dict[str, Any]) -> Tile:
     count, stability = len(facts["operators"]), facts["stability"]
+    if "operators" in facts["missing"]:
+        return Tile("Stability", NONE, "see the gain", text(facts["missing"]["operators"]))
     if not count:
         return Tile("Stability", GOOD, "static", "the model has no linear dynamic operator")
     if not stability["schur"]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from l2ssm.analysis.compare import compare
 from l2ssm.analysis.facts import NAME
-from l2ssm.analysis.operators import linear_operators
+from l2ssm.analysis.operators import known_operators
 from l2ssm.analysis.overlay import energies, measured_responses
 from l2ssm.analysis.subject import Subject
 from l2ssm.analysis.summary import residual_test, summarise
@@ -67,7 +67,7 @@ def write_report(
     result, reason = residual_test(model, data)
     facts = summarise(model, certificate, comparison, result, reason)
     responses, (stored, _) = measured_responses(comparison, NAME), energies(certificate, comparison)
-    drawn = pictures(linear_operators(model), comparison, result, facts["training"], responses, stored)
+    drawn = pictures(known_operators(model)[0], comparison, result, facts["training"], responses, stored)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     paths = ReportPaths(target / "report.html", target / "report.json")

@@ -194,6 +194,9 @@ def test_residual_pictures_have_a_panel_for_every_pair_and_mark_what_is_outside(
     wrong = plots.residuals(residuals(random_modes(3, 3, 3, 0.5), data))
     assert any(len(line.get_xdata()) for a in wrong.axes for line in a.lines if line.get_marker() == "D")
     assert len(plots.residuals(residuals(model, data), outputs=1, inputs=2).axes) == 3
+    u = np.random.default_rng(0).standard_normal(1000)
+    squared = plots.residuals(residuals(LOWPASS, Record(u, LOWPASS.simulate(u) + (u**2)[:, None], 0.1)))
+    assert [a.get_title(loc="left") for a in squared.axes][-1] == "y with past u²"
 
 
 def test_history_marks_the_best_validation_step() -> None:

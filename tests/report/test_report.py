@@ -23,7 +23,7 @@ from l2ssm.report.strict_json import dumps, strict
 from l2ssm.report.verdict import tiles
 from l2ssm.report.write import ReportPaths, write_report
 from l2ssm.systems.interconnection import Interconnection
-from l2ssm.systems.layers import Affine
+from l2ssm.systems.layers import Affine, Clocked
 from l2ssm.systems.state_space import StateSpace
 
 from ..analysis.systems_under_test import FakeModel, network, random_modes
@@ -205,6 +205,17 @@ def test_odd_models_get_a_report(name: str, tmp_path: Path) -> None:
     text = Page(paths.html.read_text(encoding="utf-8")).text
     json.loads(paths.json.read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert ("not Schur stable: block0" in text) == (name in ("unstable", "integrator"))
+
+
+def test_a_model_without_linear_operators_gets_a_report_that_says_why(tmp_path: Path) -> None:
+    one = np.ones((1, 1))
+    clocked = Clocked([0.5], [0.2], one, 0 * one, one, 0 * one, one, 0.1 * one, [0.0], [2.0])
+    net = Interconnection((clocked,), 1.0, ("u",), ("y",), ("V",), ("mm",))
+    paths = write_report(net, None, certify(net, kind="l2", lower=False), tmp_path)
+    facts = json.loads(paths.json.read_text(encoding="utf-8"))
+    assert "is a Clocked" in facts["missing"]["operators"]
+    assert "Not here: block0 is a Clocked" in Page(paths.html.read_text(encoding="utf-8")).text
+    assert {tile.question: tile.status for tile in tiles(facts)}["Stability"] == "none"
 
 
 def test_a_long_record_gets_a_close_up_of_the_worst_stretch(tmp_path: Path) -> None:
