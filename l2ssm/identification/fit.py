@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from l2ssm.data.dataset import Dataset
@@ -17,6 +17,7 @@ from l2ssm.identification.fit_result import frozen_model, summary, versions, wit
 from l2ssm.identification.gain_monitor import GainMonitor
 from l2ssm.identification.initial import feature_count
 from l2ssm.identification.linear_start import start_linear
+from l2ssm.identification.losses import check_names, weighted, weights_digest
 from l2ssm.identification.minimize import Trainee, minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Progress
@@ -58,6 +59,10 @@ def fit(
     cell_options: Mapping[str, Any] | None = None,
     scaffold_options: Mapping[str, Any] | None = None,
     linear_start: bool | None = None,
+    loss: str = "mse",
+    huber_delta: float = 0.1,
+    channel_weights: Sequence[float] | None = None,
+    weights: Mapping[str, Any] | None = None,
     initial: str = "encoder",
     n_init: int | None = None,
     window: int = 512,
@@ -93,6 +98,12 @@ def fit(
         scaffold_options: options of the scaffold, likewise.
         linear_start: whether training starts at a linear model of the data (subspace identification, output-error
             refinement) that `initialize` puts into the first block; None: without gamma, where a network can hold one.
+        loss: "mse", or "huber": errors beyond huber_delta count linearly, which outliers of y cannot dominate.
+        huber_delta: in standard deviations of the output.
+        channel_weights: what a squared standardised error of each output counts, >= 0; default all the same.
+        weights: by the name of a record what its errors count, >= 0: one number, or one a sample: 0 where y is missing,
+            which is never scored. Records that are not named count 1. Standardisation, linear start and the features
+            of an encoder still see the y that stands there: interpolate.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         window, batch: training windows: samples, number.
@@ -131,14 +142,18 @@ def fit(
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     deep = DeepSSM(scaling, **options.model)
     prescribed = PrescribedGainTraining(deep, options.steps, gamma_start, gain_penalty)
-    fitted, checked = _training_and_validation(train, valid, scaling, options.n_init)
-    trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y))
+    fitted, checked = _training_and_validation(train, valid, weights, scaling, options.n_init)
+    trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y), options.criterion)
     started = "random"
     if linear_start or (linear_start is None and gamma is None):
         started = start_linear(trainee, standardise(train, scaling), rule, bool(linear_start))
     file = None
     if checkpoint is not None:
-        data = {"train": train.digest, "valid": None if valid is None else valid.digest}
+        data = {
+            "train": train.digest,
+            "valid": None if valid is None else valid.digest,
+            "weights": weights_digest(fitted + checked),
+        }
         file = Checkpoint(checkpoint, options.trajectory | data | {"versions": versions()})
     windows = consecutive_windows if carry_state else random_windows
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
@@ -204,12 +219,16 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
 
 
 def _training_and_validation(
-    train: Dataset, valid: Dataset | None, scaling: Scaling, n_init: int
+    train: Dataset, valid: Dataset | None, weights: Mapping[str, Any] | None, scaling: Scaling, n_init: int
 ) -> tuple[list[Scored], list[Scored]]:
-    """Standardised; validation samples are cut from the training ones where there are no others."""
-    fitted = standardise(train, scaling)
+    """Standardised and weighted; validation samples are cut from the training ones where there are no others."""
+    check_names(weights, train, valid)
+    fitted = weighted(standardise(train, scaling), train, weights)
     if valid is None:
-        return hold_out(fitted, n_init, HELD_OUT, BLOCKS)
+        fitted, checked = hold_out(fitted, n_init, HELD_OUT, BLOCKS)
+        if not any(record.scored.any() for record in checked):
+            raise DataError("every validation sample, cut from the training ones, has the weight 0: give valid")
+        return fitted, checked
     if max(record.T for record in valid) <= n_init:
         raise DataError(f"every validation record has {n_init} samples or fewer, n_init: nothing is left to score")
-    return fitted, standardise(valid, scaling)
+    return fitted, weighted(standardise(valid, scaling), valid, weights)

@@ -13,6 +13,7 @@ import numpy as np
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
 from l2ssm.identification.initial import InitialState
+from l2ssm.identification.losses import Loss, checked_loss
 from l2ssm.options import integer, positive
 
 PRIOR = 100.0  # samples that the weight decay is worth: it is this over the number of samples, at most DECAY
@@ -59,6 +60,9 @@ class FitOptions:
     seed: int
     monitor: int | None
     slowest: float
+    loss: str
+    huber_delta: float | None
+    channel_weights: list[float]
 
     @classmethod
     def of(cls, given: Mapping[str, Any], train: Dataset, valid: Dataset | None) -> FitOptions:
@@ -90,12 +94,19 @@ class FitOptions:
             values[name] = None if values[name] is None else positive(name, values[name], what)
         values["cell"] = values["cell"] or ("lru" if values["gamma"] is None else "bounded")
         values |= {name: _plain(name, values[name]) for name in ("cell_options", "scaffold_options")}
+        criterion = checked_loss(values["loss"], values["huber_delta"], values["channel_weights"], train.n_y)
+        values["huber_delta"], values["channel_weights"] = criterion.delta, list(criterion.channels)
         return cls(**values)
 
     @property
     def rule(self) -> InitialState:
         """For the initial state of a free run."""
         return InitialState(self.initial, self.n_init)
+
+    @property
+    def criterion(self) -> Loss:
+        """What is minimised."""
+        return Loss(self.huber_delta, tuple(self.channel_weights))
 
     @property
     def model(self) -> dict[str, Any]:
@@ -113,7 +124,7 @@ class FitOptions:
     def training(self) -> dict[str, Any]:
         """What a model file tells about the training."""
         names = ("gamma_start", "gain_penalty", "steps", "refine_steps", "window", "batch", "carry_state",
-                 "learning_rate", "weight_decay")  # fmt: skip
+                 "learning_rate", "weight_decay", "loss", "huber_delta", "channel_weights")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 

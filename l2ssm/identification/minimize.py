@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from l2ssm.errors import FitError
 from l2ssm.identification.checkpoint import Checkpoint, TrainingState
+from l2ssm.identification.losses import Loss
 from l2ssm.identification.outcome import ALL_STEPS, BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.windows import Batch
@@ -23,6 +24,7 @@ from l2ssm.networks.deep import DeepSSM
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
+SQUARED = Loss()
 UNDECAYED = {
     "nu",
     "theta",
@@ -51,11 +53,13 @@ class Trainee(nn.Module):
     Args:
         model: the model.
         n_features: features of the initial state; 0 for a zero initial state.
+        loss: of an error.
     """
 
-    def __init__(self, model: DeepSSM, n_features: int) -> None:
+    def __init__(self, model: DeepSSM, n_features: int, loss: Loss = SQUARED) -> None:
         super().__init__()
         self.model = model
+        self.loss = loss
         self.initial = None
         if n_features:
             self.initial = nn.utils.skip_init(nn.Linear, n_features, 2 * sum(model.state_sizes))
@@ -209,7 +213,7 @@ def threads_for(work: float) -> Iterator[None]:
 
 @torch.no_grad()
 def evaluate(trainee: Trainee, records: Sequence[Batch]) -> float:
-    """Mean squared error over all scored samples of all records, in standardised units."""
+    """Mean loss over all scored samples of all records, in standardised units."""
     total = sum(float(squared_error(trainee, r)[0]) for r in records)
     return total / sum(float(r.scored.sum()) * r.y.shape[2] for r in records)
 
@@ -222,9 +226,9 @@ def one_cycle(progress: float) -> float:
 
 
 def squared_error(trainee: Trainee, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Sum of the squared errors of the free run over all scored samples, standardised; and the detached end state."""
+    """Sum of the losses of the free run over all scored samples, standardised; and the detached end state."""
     y, x_end = trainee(batch, carried)
-    return ((y - batch.y) ** 2 * batch.scored[..., None]).sum(), x_end.detach()
+    return (trainee.loss(y - batch.y) * batch.scored[..., None]).sum(), x_end.detach()
 
 
 def _snapshot(trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:

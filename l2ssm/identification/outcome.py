@@ -12,7 +12,8 @@ ALL_STEPS = "all steps done"  # where nothing ended the training before
 
 @dataclass(frozen=True)
 class Progress:
-    """What is reported at each validation: step, losses (mean squared errors in standardised units), seconds, gain.
+    """What is reported at each validation: step, losses (mean squared errors in standardised units, or what else
+    the fit minimises), seconds, gain.
 
     The gain is one that was proved, None where a monitor was not asked or proved none.
     """

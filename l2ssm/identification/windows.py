@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,9 @@ SHORTEST_BLOCK = 10  # held-out samples in a row: fewer are predicted by their n
 
 @dataclass(frozen=True)
 class Batch:
-    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T) 0 or 1 - standardised.
+    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T) - standardised.
+
+    A sample counts `scored` times: 0 or 1, or its weight.
 
     Where `continues` (batch,) is True the window goes on where the same item of the batch before ended.
     """
@@ -35,11 +37,15 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One record in standardised units, and which of its samples count: scored (T,) bool."""
+    """One record in standardised units, and which of its samples count: scored (T,) bool.
+
+    Their weights (T,) are >= 0; None stands for 1.
+    """
 
     u: Array
     y: Array
     scored: NDArray[np.bool_]
+    weight: Array | None = None
 
 
 def standardise(data: Dataset, scaling: Scaling) -> list[Scored]:
@@ -73,8 +79,8 @@ def hold_out(records: Sequence[Scored], n_init: int, fraction: float, blocks: in
             phase[n_init:] = np.arange(1, count + 1) * used / count % 1.0
             phase[-1] = 1.0
         held = phase > 1 - fraction
-        train.append(Scored(record.u, record.y, record.scored & (phase >= 0) & ~held))
-        valid.append(Scored(record.u, record.y, record.scored & held))
+        train.append(replace(record, scored=record.scored & (phase >= 0) & ~held))
+        valid.append(replace(record, scored=record.scored & held))
     if not any(r.scored.any() for r in train):
         longest = max(len(r.u) for r in records)
         raise DataError(
@@ -185,11 +191,13 @@ def window_length(records: Sequence[Scored], initial: InitialState, window: int)
 def _cut(record: Scored, first: int, length: int) -> Scored:
     part = slice(first, first + length)
     u, y, scored = record.u[part], record.y[part], record.scored[part]
+    weight = None if record.weight is None else record.weight[part]
     missing = length - len(u)
     if missing == 0:
-        return Scored(u, y, scored)
+        return Scored(u, y, scored, weight)
     ends = (0, missing)
-    return Scored(np.pad(u, (ends, (0, 0)), "edge"), np.pad(y, (ends, (0, 0)), "edge"), np.pad(scored, ends))
+    weight = None if weight is None else np.pad(weight, ends)
+    return Scored(np.pad(u, (ends, (0, 0)), "edge"), np.pad(y, (ends, (0, 0)), "edge"), np.pad(scored, ends), weight)
 
 
 def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:
@@ -197,7 +205,8 @@ def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence
     found = features(U, Y, initial.n_init) if initial.kind == "encoder" else None
     goes_on = np.array(continues)
     settled = np.arange(U.shape[1]) >= initial.n_init
-    scored = np.stack([r.scored for r in records]) & (settled | goes_on[:, None])
+    counts = np.stack([r.scored * (1.0 if r.weight is None else r.weight) for r in records])
+    scored = counts * (settled | goes_on[:, None])
 
     def tensor(v: NDArray) -> Tensor:
         return torch.as_tensor(v, dtype=torch.float32)
