@@ -37,7 +37,7 @@ def study(name: str) -> None:
     plant = PLANTS[name]()
     data = plant.experiment(seed=0)
     u = data["train"].u
-    class_of_inputs = {"rms": u.std(axis=0).tolist(), "mean": u.mean(axis=0), "period": 1024}
+    class_of_inputs = {"rms": u.std(axis=0).tolist(), "mean": u.mean(axis=0), "period": 1024, "settle": 3}
     measured = bla(plant, realizations=4, **class_of_inputs)
     single = plant.n_u == plant.n_y == 1
     largest = float(np.max(np.linalg.norm(measured.H, 2, axis=(1, 2))))

@@ -54,7 +54,8 @@ def bla(
         period: samples of one period.
         realizations: M >= 2 of the phases; n_u experiments each.
         periods: P >= 2 that are used.
-        settle: periods simulated and thrown away first; the transient must have died out after them.
+        settle: periods simulated and thrown away first; the transient must have died out after them. A model has no
+            noise: what is shown as its noise is what is left of the transient.
         noise: whether a plant is measured with its noise.
         odd: excite odd lines only.
         seed: of phases and noise.
