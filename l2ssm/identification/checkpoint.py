@@ -61,7 +61,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
         self.path = Path(path)
-        self.about = json.loads(json.dumps(about))
+        self.about = json.loads(json.dumps(about, default=repr))
         if self.path.is_dir() or not self.path.parent.is_dir():
             raise OptionError(f"checkpoint is {str(path)!r}, expected a file in an existing folder")
 

@@ -89,7 +89,7 @@ def minimize(
     patience: int | None,
     minutes: float | None,
     prescribed: PrescribedGainTraining | None = None,
-    monitor: Callable[[], float | None] | None = None,
+    monitor: Callable[[int], float | None] | None = None,
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Outcome:
@@ -106,7 +106,7 @@ def minimize(
         patience: validations without an improvement after which to stop; None: never.
         minutes: wall-clock budget; None: none.
         prescribed: what happens to a prescribed gain.
-        monitor: called at each validation for the gain to report.
+        monitor: called with the number of each validation (1, 2, ...) for the gain to report.
         progress: called at each validation.
         checkpoint: written at each validation; where it exists, training goes on from it, and ends bit for bit as it
             would have ended. The batches drawn so far are drawn again.
@@ -157,7 +157,7 @@ def minimize(
                 continue
             prescribed.before_validation()
             mse = evaluate(trainee, valid)
-            gain = None if monitor is None else monitor()
+            gain = None if monitor is None else monitor(len(outcome.history) + 1)
             report = Progress(step, steps, running, mse, time.monotonic() - began, gain)
             outcome.history.append(report)
             if math.isfinite(mse):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,6 +75,14 @@ def test_resumed_after_an_interrupt(tmp_path, options, stop):
     assert stop != REFINING or len(steps) == 1
     assert not any(tmp_path.iterdir())
     assert_same(resumed, fit(record(), **options))
+
+
+def test_monitored_validations_are_counted_from_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("l2ssm.identification.gain_monitor.certify", lambda *_, **__: SimpleNamespace(gamma=1.0))
+    file, options = tmp_path / "run.ckpt", OPTIONS | {"monitor": 2, "steps": 15}
+    fit(record(), checkpoint=file, progress=stop_at(3), **options)
+    resumed = fit(record(), checkpoint=file, **options)
+    assert [report["step"] for report in resumed.info["history"] if "gain" in report] == [6, 12]
 
 
 def test_resumed_after_a_kill(tmp_path):
