@@ -11,10 +11,9 @@ from torch.nn import functional
 
 from l2ssm.cells.base import check_options, complex_double, complex_parameter, real_pair
 from l2ssm.cells.diagonal_storage import assert_contraction, modal_contraction
-from l2ssm.cells.gain import PrescribedGain
+from l2ssm.cells.gain import PrescribedGain, check_through
 from l2ssm.cells.linear_start import assert_gain_below, decay_and_phase, modes_of_any, state_count
 from l2ssm.cells.selective import DiagonalSelective
-from l2ssm.errors import OptionError
 from l2ssm.parametrizations.contraction import shrink
 from l2ssm.parametrizations.selective import initial_steering, lossless
 from l2ssm.parametrizations.spectral import ROUNDING
@@ -66,8 +65,7 @@ class BoundedSelective(DiagonalSelective):
     ) -> None:
         super().__init__(n_u, n_y, states=n_x, real=False)
         self.gain = PrescribedGain(gamma, learned=learn_gamma)
-        if not (isinstance(through, (int, float)) and 0 <= through < 1):
-            raise OptionError(f"through is {through!r}, expected a number in [0, 1): the part of gamma that D takes")
+        check_through(through)
         self.nu, self.theta = (nn.Parameter(v.float()) for v in initial_poles)
         self.S = nn.Parameter(initial_steering(n_x, n_u, selectivity, generator=generator))
         self.step_bias = nn.Parameter(torch.full((n_x,), UNIT_STEP))

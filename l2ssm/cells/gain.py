@@ -95,8 +95,7 @@ class BoundedCell(Cell):
     ) -> None:
         super().__init__(n_u, n_x, n_y)
         self.gain = PrescribedGain(gamma, learned=learn_gamma)
-        if not (isinstance(through, (int, float)) and 0 <= through < 1):
-            raise OptionError(f"through is {through!r}, expected a number in [0, 1): the part of gamma that D takes")
+        check_through(through)
         nu, theta = (v.double() for v in initial_poles)
         self.initialise(nu, theta, through, generator)
 
@@ -123,6 +122,12 @@ class BoundedCell(Cell):
     def gamma(self) -> float:
         """The prescribed gain."""
         return self.gain.value
+
+
+def check_through(through: float) -> None:
+    """OptionError unless it is a part of gamma that a direct term can take."""
+    if not (isinstance(through, (int, float)) and 0 <= through < 1):
+        raise OptionError(f"through is {through!r}, expected a number in [0, 1): the part of gamma that D takes")
 
 
 def geometric_schedule(start: float, end: float, steps: int) -> list[float]:

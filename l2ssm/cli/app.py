@@ -22,14 +22,19 @@ from l2ssm.cli.options import (
     DataFile,
     GainPenalty,
     GammaStart,
+    Initial,
+    InitSamples,
     Inputs,
+    Layers,
     ModelFile,
     Outputs,
     SampleTime,
     ScaffoldName,
+    States,
     StaticName,
     TimeAxis,
     TimeColumn,
+    Width,
     named_values,
     remove_stale,
 )
@@ -100,11 +105,11 @@ def fit(
     gain_penalty: GainPenalty = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
-    layers: Annotated[int, typer.Option(help="blocks")] = 5,
-    d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
-    n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
-    initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
-    n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
+    layers: Layers = 5,
+    d_model: Width = 8,
+    n_x: States = 8,
+    initial: Initial = "encoder",
+    n_init: InitSamples = None,
     window: Annotated[int, typer.Option(help="samples of a training window")] = 512,
     carry_state: CarryState = False,
     steps: Annotated[int | None, typer.Option(help="optimiser steps at most; default 2000 to 15000 by samples")] = None,
@@ -115,13 +120,11 @@ def fit(
     """Fit a model to a file or a benchmark; write model.l2ssm."""
     import l2ssm
 
-    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
-    train = source.dataset("train")
-    if benchmark and n_init is None and initial != "zero":
-        n_init = source.official().n_init
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
+    train, n_init = source.dataset("train"), source.n_init(n_init, initial)
     say(str(train))
     output.mkdir(parents=True, exist_ok=True)
-    sizes: dict[str, Any] = {"layers": layers, "d_model": d_model, "n_x": n_x, "window": window}
+    sizes: dict[str, Any] = {"layers": layers, "d_model": d_model, "n_x": n_x, "initial": initial, "window": window}
     gain: dict[str, Any] = {"gamma": gamma, "gamma_start": gamma_start, "gain_penalty": gain_penalty}
     model = l2ssm.fit(
         train,
@@ -129,7 +132,6 @@ def fit(
         cell_options=named_values(cell_option),
         scaffold=scaffold,
         static=static,
-        initial=initial,
         n_init=n_init,
         carry_state=carry_state,
         steps=steps,
@@ -274,5 +276,5 @@ def report(
     """
     from l2ssm.cli.reporting import run
 
-    given = Source(str(file), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis) if file else None
+    given = Source.of(file, inputs, outputs, time, dt, time_axis) if file else None
     run(folder, given, teaching)

@@ -11,13 +11,18 @@ from l2ssm.cli.messages import say
 from l2ssm.cli.options import (
     BenchmarkName,
     DataFile,
+    Initial,
+    InitSamples,
     Inputs,
+    Layers,
     Outputs,
     SampleTime,
     ScaffoldName,
+    States,
     StaticName,
     TimeAxis,
     TimeColumn,
+    Width,
 )
 from l2ssm.cli.source import Source
 
@@ -44,11 +49,11 @@ def fit_many(
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
-    layers: Annotated[int | None, typer.Option(help="blocks")] = None,
-    d_model: Annotated[int | None, typer.Option(help="width of a block")] = None,
-    n_x: Annotated[int | None, typer.Option(help="complex states of a cell")] = None,
-    initial: Annotated[str | None, typer.Option(help="initial state: zero, warmup or encoder")] = None,
-    n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
+    layers: Layers = None,
+    d_model: Width = None,
+    n_x: States = None,
+    initial: Initial = None,
+    n_init: InitSamples = None,
     steps: Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most")] = None,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
 ) -> None:
@@ -59,10 +64,8 @@ def fit_many(
     """
     import l2ssm
 
-    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
-    train = source.dataset("train")
-    if benchmark and n_init is None and initial != "zero":
-        n_init = source.official().n_init
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
+    train, n_init = source.dataset("train"), source.n_init(n_init, initial)
     say(str(train))
 
     def on_fit(seed: int, result: Model | str) -> None:

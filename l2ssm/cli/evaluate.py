@@ -53,7 +53,7 @@ def evaluate(
         picture_path(picture)
         if not horizon:
             raise OptionError("--picture draws the error over --horizon: give that, once per number of steps")
-    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
     if model_file.is_dir():
         _ensemble(model_file, source)
         return

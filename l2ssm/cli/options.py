@@ -23,13 +23,18 @@ BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded
 ScaffoldName = Annotated[
     str | None,
     typer.Option(
-        help="series (default with --gamma), residual (default without), mamba, hawk, griffin, h3, full_glu, ..."
+        help="series (default with --gamma), twofold (default without), residual, mamba, hawk, griffin, h3, ..."
     ),
 ]
 StaticName = Annotated[
     str | None,
     typer.Option(help="static layers: contractive, sandwich, orthogonal, gated; perceptron, glu without --gamma"),
 ]
+Layers = Annotated[int | None, typer.Option(help="blocks")]
+Width = Annotated[int | None, typer.Option(help="width of a block")]
+States = Annotated[int | None, typer.Option(help="complex states of a cell")]
+Initial = Annotated[str | None, typer.Option(help="initial state: zero, warmup or encoder")]
+InitSamples = Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")]
 GammaStart = Annotated[float | None, typer.Option(help="larger gain to start from, falls to --gamma in half the steps")]
 GainPenalty = Annotated[
     float | None, typer.Option(help="learn gamma from --gamma on: weight of log(gamma) in the loss")

@@ -44,6 +44,25 @@ class Source:
         if self.benchmark and self.path:
             raise OptionError("give a file or --benchmark, not both")
 
+    @classmethod
+    def of(
+        cls,
+        file: Path | None,
+        inputs: list[str] | None,
+        outputs: list[str] | None,
+        time: str | None,
+        dt: str | None,
+        time_axis: int,
+        benchmark: str | None = None,
+    ) -> Source:
+        """From the arguments of a command, None where they were not given."""
+        return cls(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+
+    def n_init(self, given: int | None, initial: str | None) -> int | None:
+        """Samples for the initial state: those given, else those of the benchmark where the rule takes some."""
+        official = self.benchmark and given is None and initial != "zero"
+        return self.official().n_init if official else given
+
     def dataset(self, part: str, model: Model | None = None) -> Dataset:
         """The records; `part` ("train" or "test") matters where the source has an official split.
 

@@ -20,13 +20,18 @@ from l2ssm.cli.options import (
     MODEL,
     BenchmarkName,
     DataFile,
+    Initial,
+    InitSamples,
     Inputs,
+    Layers,
     Outputs,
     SampleTime,
     ScaffoldName,
+    States,
     StaticName,
     TimeAxis,
     TimeColumn,
+    Width,
     remove_stale,
 )
 from l2ssm.cli.source import Source
@@ -57,11 +62,11 @@ def sweep_gamma(
     cell: Annotated[str | None, typer.Option(help="of all fits; default: bounded, and lru without a gain")] = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
-    layers: Annotated[int, typer.Option(help="blocks")] = 5,
-    d_model: Annotated[int, typer.Option(help="width of a block")] = 8,
-    n_x: Annotated[int, typer.Option(help="complex states of a cell")] = 8,
-    initial: Annotated[str, typer.Option(help="initial state: zero, warmup or encoder")] = "encoder",
-    n_init: Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")] = None,
+    layers: Layers = 5,
+    d_model: Width = 8,
+    n_x: States = 8,
+    initial: Initial = "encoder",
+    n_init: InitSamples = None,
     steps: Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most; default that of fit")] = None,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
     time_limit: Annotated[float, typer.Option(help="seconds for the proof of a fit, see l2ssm certify")] = 30.0,
@@ -74,10 +79,8 @@ def sweep_gamma(
     """
     from l2ssm.identification.sweep import sweep_gamma as run
 
-    source = Source(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
-    train = source.dataset("train")
-    if benchmark and n_init is None and initial != "zero":
-        n_init = source.official().n_init
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
+    train, n_init = source.dataset("train"), source.n_init(n_init, initial)
     say(str(train))
     output.mkdir(parents=True, exist_ok=True)
 

@@ -172,18 +172,16 @@ def fit(
             progress=progress,
             checkpoint=file,
         )
-        left = math.inf if minutes is None else 60 * minutes - (time.monotonic() - began)
-        if options.refine_steps and left > 0 and not outcome.reason.startswith(INTERRUPTED):
-            refine(
-                trainee,
-                spread_windows(fitted, rule, window=options.window),
-                whole_records(checked, rule),
-                outcome,
-                iterations=options.refine_steps,
-                seconds=left,
-                prescribed=prescribed,
-                progress=progress,
-            )
+        refine(
+            trainee,
+            spread_windows(fitted, rule, window=options.window),
+            whole_records(checked, rule),
+            outcome,
+            iterations=options.refine_steps,
+            seconds=math.inf if minutes is None else 60 * minutes - (time.monotonic() - began),
+            prescribed=prescribed,
+            progress=progress,
+        )
     info = options.model | {
         "gamma": deep.gamma,
         **options.training,

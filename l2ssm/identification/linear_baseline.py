@@ -5,6 +5,7 @@ Its peak gain is the scale of prescribed gains: one below it cannot even hold th
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -15,14 +16,12 @@ from scipy import linalg
 from l2ssm.analysis.metrics import Scores, score
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import DataError
+from l2ssm.identification.linear_orders import falling_orders, start_is_known
 from l2ssm.networks.scaling import Scaling
-from l2ssm.systems.output_error import output_error
 from l2ssm.systems.state_space import StateSpace
-from l2ssm.systems.subspace import Pair, free_responses, subspace
+from l2ssm.systems.subspace import Pair, free_responses
 
 Array = NDArray[np.float64]
-MAX_ORDER = 10
-KNOWN_START = 1.2  # times the error from the best initial states: above it the first samples do not tell the state
 INTEGRATING = 1e3  # peak gain between standardised signals from which on it says nothing: a pole at 1
 
 
@@ -99,14 +98,14 @@ def fit_linear(train: Dataset, n_init: int) -> LinearBaseline:
     stats = train.statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     pairs = [scaling.apply(record.u, record.y) for record in train if record.y is not None]
-    found = output_error(subspace(pairs, train.dt, max_order=MAX_ORDER), pairs)
-    best, error = found.G, _error(found.G, pairs, n_init)
-    for order in range(found.order - 1, 0, -1):
-        if error <= KNOWN_START**2 * float((found.rmse**2).mean()):
+    best, least = None, math.inf
+    for found in falling_orders(pairs, train.dt):
+        error = _error(found.G, pairs, n_init)
+        if best is None or error < least:
+            best, least = found.G, error
+        if start_is_known(least, found):
             break
-        found = output_error(subspace(pairs, train.dt, order=order), pairs)
-        if (now := _error(found.G, pairs, n_init)) < error:
-            best, error = found.G, now
+    assert best is not None
     to, of = stats.y_std[:, None], stats.u_std
     G = StateSpace(best.A, best.B / of, to * best.C, to * best.D / of, train.dt)
     return LinearBaseline(G, scaling, n_init, float(best.hinf().upper), time.monotonic() - began)

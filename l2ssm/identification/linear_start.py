@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.initialize import LinearStart, calibrate, check_start, initialize
+from l2ssm.identification.linear_orders import MAX_ORDER, falling_orders, start_is_known
 from l2ssm.identification.minimize import Trainee, evaluate
 from l2ssm.identification.start_states import start_states
 from l2ssm.identification.windows import Scored, whole_records
-from l2ssm.systems.output_error import output_error
-from l2ssm.systems.subspace import LinearFit, Pair, subspace
-
-MAX_ORDER = 10
-KNOWN_START = 1.2  # times the error from the best initial states: above it the rule for them does not suit the order
+from l2ssm.systems.subspace import LinearFit
 
 
 def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState, wanted: bool) -> str:
@@ -42,7 +39,7 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
     best: tuple[float, LinearStart, dict] | None = None
     try:
         cells = check_start(trainee.model)
-        for found in _fits([(r.u, r.y) for r in records], min(MAX_ORDER, cells[0].n_x)):
+        for found in falling_orders([(r.u, r.y) for r in records], 1.0, min(MAX_ORDER, cells[0].n_x)):
             trainee.load_state_dict(random)
             try:
                 start = _started(trainee, found, records, rule)
@@ -52,7 +49,7 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
             mse = evaluate(trainee, batches)
             if math.isfinite(mse) and (best is None or mse < best[0]):
                 best = mse, start, copy.deepcopy(trainee.state_dict())
-            if mse <= KNOWN_START**2 * float((found.rmse**2).mean()) or start.kept < 1:
+            if start_is_known(mse, found) or start.kept < 1:
                 break
     except (DataError, OptionError) as error:
         why = str(error)
@@ -62,14 +59,6 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
     if wanted:
         raise OptionError(f"no linear start: {why}")
     return f"random: {why}"
-
-
-def _fits(pairs: Sequence[Pair], max_order: int) -> Iterator[LinearFit]:
-    """The best linear model, then those of the orders below."""
-    first = output_error(subspace(pairs, 1.0, max_order=max_order), pairs)
-    yield first
-    for order in range(first.order - 1, 0, -1):
-        yield output_error(subspace(pairs, 1.0, order=order), pairs)
 
 
 def _started(trainee: Trainee, found: LinearFit, records: Sequence[Scored], rule: InitialState) -> LinearStart:

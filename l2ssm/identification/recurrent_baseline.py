@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
 from l2ssm.identification import fit as fitting
-from l2ssm.identification.fit_options import DECAY, PRIOR, STEPS
-from l2ssm.identification.initial import InitialState, features
+from l2ssm.identification.fit_options import FitOptions
+from l2ssm.identification.initial import InitialState, feature_count
 from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
@@ -113,38 +113,36 @@ def fit_recurrent(
     """
     if kind not in RECURRENT:
         raise OptionError(f"unknown recurrent layer {kind!r}; known: {', '.join(RECURRENT)}")
-    began, samples = time.monotonic(), sum(record.T for record in train)
+    began = time.monotonic()
     default = {name: given.default for name, given in inspect.signature(fitting.fit).parameters.items()}
-    if steps is None:
-        steps = int(np.clip(samples // 5, *STEPS))
+    given = {"n_init": n_init, "steps": steps, "minutes": minutes, "seed": seed}
+    options = FitOptions.of(default | given, train, None)
     stats = train.statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
-    rule = InitialState(default["initial"], n_init)
+    rule = options.rule
     fitted, checked = hold_out(standardise(train, scaling), n_init, fitting.HELD_OUT, fitting.BLOCKS)
-    n_features = features(fitted[0].u[None], fitted[0].y[None], n_init).shape[1]
-    trainee = _of_default_size(kind, scaling, n_features, default, seed)
-    prescribed = PrescribedGainTraining(trainee.model, steps)
-    window, batch = default["window"], default["batch"]
-    with threads_for(3.0 * batch * window * _count(trainee.model)):
+    trainee = _of_default_size(kind, scaling, feature_count(rule, train.n_u + train.n_y), options)
+    prescribed = PrescribedGainTraining(trainee.model, options.steps)
+    with threads_for(3.0 * options.batch * options.window * _count(trainee.model)):
         outcome = minimize(
             trainee,
-            random_windows(fitted, rule, window=window, batch=batch, seed=seed),
+            random_windows(fitted, rule, window=options.window, batch=options.batch, seed=options.seed),
             whole_records(checked, rule),
-            steps=steps,
-            learning_rate=default["learning_rate"],
-            weight_decay=min(DECAY, PRIOR / samples),
-            validate_every=default["validate_every"],
-            patience=default["patience"],
-            minutes=minutes,
+            steps=options.steps,
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            validate_every=options.validate_every,
+            patience=options.patience,
+            minutes=options.minutes,
             prescribed=prescribed,
             progress=progress,
         )
         refine(
             trainee,
-            spread_windows(fitted, rule, window=window),
+            spread_windows(fitted, rule, window=options.window),
             whole_records(checked, rule),
             outcome,
-            iterations=steps // 20,
+            iterations=options.refine_steps,
             seconds=math.inf if minutes is None else 60 * minutes - (time.monotonic() - began),
             prescribed=prescribed,
             progress=progress,
@@ -152,15 +150,14 @@ def fit_recurrent(
     return RecurrentModel(trainee.float(), scaling, rule, outcome, time.monotonic() - began)
 
 
-def _of_default_size(kind: str, scaling: Scaling, n_features: int, default: dict, seed: int) -> Trainee:
+def _of_default_size(kind: str, scaling: Scaling, n_features: int, options: FitOptions) -> Trainee:
     """The widest layer with no more parameters than the default deep SSM has, those of the initial state included."""
-    sizes = {name: default[name] for name in ("layers", "d_model", "n_x")}
-    most = _count(Trainee(DeepSSM(scaling, **sizes), n_features))
+    most = _count(Trainee(DeepSSM(scaling, **options.model), n_features))
     hidden, n_u, n_y = 2, scaling.u_mean.size, scaling.y_mean.size
     with torch.device("meta"):
         while _count(_trainee(Recurrent(kind, n_u, hidden + 2, n_y), n_features)) <= most:
             hidden += 2
-    return _trainee(Recurrent(kind, n_u, hidden, n_y, seed), n_features)
+    return _trainee(Recurrent(kind, n_u, hidden, n_y, options.seed), n_features)
 
 
 def _trainee(network: Recurrent, n_features: int) -> Trainee:

@@ -33,6 +33,8 @@ def refine(
 ) -> None:
     """Train in place on all samples at once; the parameters become float64, those of the best validation are kept.
 
+    Nothing is done where `minimize` was interrupted, and where there are no iterations or no seconds left.
+
     The validation error never ends above the one it started from: what is no improvement is taken back, also after
     Ctrl-C.
 
@@ -46,6 +48,8 @@ def refine(
         prescribed: what happens to a prescribed gain.
         progress: called at each validation.
     """
+    if iterations <= 0 or seconds <= 0 or outcome.reason.startswith(INTERRUPTED):
+        return
     began = time.monotonic()
     first, before = (outcome.history[-1].step, outcome.history[-1].seconds) if outcome.history else (0, 0.0)
     trainee.double()

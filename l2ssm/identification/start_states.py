@@ -45,14 +45,16 @@ def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored]
     W = model.encoder()[0].detach().double().numpy()
     R = passed_on(model) * model.decoder()[0].detach().double().numpy()
     G = StateSpace.from_modes(lam, own.B @ W, R @ own.C, R @ own.D @ W)  # the model at its start
-    pairs = [(record.u, record.y * start.kept) for record in records if len(record.u) > n_init]
+    long = [record for record in records if len(record.u) > n_init]
+    pairs = [(record.u, record.y * start.kept) for record in long]
     stride = max(1, sum(len(u) for u, _ in pairs) // STARTS)
     known, wanted = [], []
-    for (u, y), x0 in zip(pairs, with_initial_states(G, pairs, np.zeros(0)).x0, strict=True):
+    for record, x0 in zip(long, with_initial_states(G, pairs, np.zeros(0)).x0, strict=True):
+        u, y = record.u, record.y
         first = np.arange(0, len(u) - n_init, stride)
         first = np.concatenate([np.zeros(len(first) // START_SHARE, dtype=int), first])
         windows = first[:, None] + np.arange(n_init)
-        known.append(features(u[windows], (y / start.kept)[windows], n_init))
+        known.append(features(u[windows], y[windows], n_init))
         wanted.append(states(G, u, x0)[first])
     free = free_responses(G.A, G.C, max(len(u) for u, _ in pairs))
     _, sizes, basis = np.linalg.svd(triangular(free), full_matrices=False)
