@@ -31,6 +31,10 @@ class ModelFileError(L2ssmError, ValueError):
     """A model file that cannot be read: truncated, of another schema, or with missing arrays."""
 
 
+class ExportError(L2ssmError):
+    """A model, or one named layer of it, that cannot be written in the form asked for, or is not proved there."""
+
+
 class SolverError(L2ssmError, RuntimeError):
     """A numerical solver gave no usable answer (infeasible, inaccurate, unknown)."""
 

@@ -23,7 +23,9 @@ ALLOWED = {
     "cells": {"parametrizations", "scan", "systems", "certificates"},  # inverse maps start from a storage function
     "networks": {"cells", "parametrizations", "scan", "systems"},
     "identification": {"networks", "cells", "parametrizations", "scan", "systems", "certificates", "data", "analysis"},
+    "export": {"systems", "certificates", "identification"},
     "report": {"analysis", "certificates", "data", "systems", "identification"},
+    "labs": set(),
     "cli": {"*"},
 }
 FREE = {"errors", "files", "options"}
@@ -42,9 +44,12 @@ HEAVY_ONLY_IN = {
         "analysis/validation_plot.py",
     },
 }
-TORCH_FREE = {"systems", "certificates", "data", "analysis", "report"}
+TORCH_FREE = {"systems", "certificates", "data", "analysis", "export", "report", "labs"}
 # a trusted or light path that needs one name of a higher layer, imported inside a function
-LATE = {("certificates", "identification")}  # verify(path of a model file) reads it with the torch-free loader
+LATE = {
+    ("certificates", "identification"),  # verify(path of a model file) reads it with the torch-free loader
+    ("identification", "export"),  # model.runtime()
+}
 
 
 def imports(tree: ast.AST) -> list[tuple[str, bool]]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,9 @@ from l2ssm.identification.noise_model import NoiseModel, predicted
 from l2ssm.networks.scaling import Scaling
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.simulation import signal
+
+if TYPE_CHECKING:
+    from l2ssm.export.runtime import Runtime
 
 Array = NDArray[np.float64]
 SCHEMA = "l2ssm-model-1"
@@ -141,8 +144,16 @@ class Model:
         if x0 is not None:
             start = None if np.ndim(x0) == 0 and x0 == 0 else np.asarray(x0, dtype=np.float64)
             return self.network.simulate(u, start)
+        return self.network.simulate(u, self.start_state(u, y))
+
+    def start_state(self, u: Array, y: Array | None) -> Array | None:
+        """x0 (n_x,) of a record u (T, n_u), y (T, n_y) by the model's rule; None stands for the zero state.
+
+        Raises:
+            DataError: the rule needs outputs, or more samples.
+        """
         if self.initial.kind != "encoder":
-            return self.network.simulate(u)
+            return None
         n = self.n_init
         if y is None or min(len(u), len(y)) < n:
             have = "no outputs" if y is None else f"{min(len(u), len(y))} samples"
@@ -150,7 +161,17 @@ class Model:
                 f"the initial state is estimated from the first {n} samples of u and y, got {have}; "
                 "give a longer record with y, or x0=0 to start at rest"
             )
-        return self.network.simulate(u, self.initial.state(*self.scaling.apply(u[:n], y[:n])))
+        return self.initial.state(*self.scaling.apply(u[:n], y[:n]))
+
+    def runtime(self, precision: str = "float64") -> Runtime:
+        """The model one sample at a time, for real time: numpy alone, see `export.runtime.Runtime`.
+
+        Args:
+            precision: of the numbers and of the arithmetic, "float64" or "float32".
+        """
+        from l2ssm.export.runtime import Runtime
+
+        return Runtime(self.network, self.start_state, ready=self.initial.kind != "encoder", precision=precision)
 
     def _check_record(self, record: Record) -> None:
         if abs(record.dt - self.dt) > DT_TOLERANCE * self.dt:
