@@ -37,6 +37,7 @@ HEAVY_ONLY_IN = {
         "analysis/energy_plots.py",
         "analysis/frequency_plots.py",
         "analysis/horizon_plot.py",
+        "analysis/interactive.py",
         "analysis/memory_plot.py",
         "analysis/operator_plots.py",
         "analysis/plots.py",
