@@ -76,13 +76,15 @@ def close(got: ArrayLike, want: ArrayLike, rtol: float, hint: str, atol: float =
     if not np.all(error <= atol + rtol * np.max(np.abs(expected), initial=0.0)):
         worst = np.unravel_index(int(np.argmax(np.nan_to_num(error, nan=np.inf))), error.shape)
         where = f" at {tuple(int(i) for i in worst)}" if error.ndim else ""
-        raise AssertionError(f"got {shown(found[worst])}{where}, expected {shown(expected[worst])}: {hint}")
+        pairs = [(shown(found[worst], digits), shown(expected[worst], digits)) for digits in (6, 17)]
+        left, right = next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
+        raise AssertionError(f"got {left}{where}, expected {right}: {hint}")
 
 
-def shown(value: Any) -> str:
-    """A number with six digits, without the imaginary part where that is zero."""
+def shown(value: Any, digits: int) -> str:
+    """A number with that many digits, without the imaginary part where that is zero."""
     number = complex(value)
-    return f"{number.real:.6g}" if number.imag == 0 else f"{number:.6g}"
+    return f"{number.real:.{digits}g}" if number.imag == 0 else f"{number:.{digits}g}"
 
 
 def load(path: Path, name: str) -> ModuleType:
