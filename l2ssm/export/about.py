@@ -1,4 +1,4 @@
-"""What an exported file says about itself: channels, units, sample time, the gain proved and where the numbers are from."""
+"""What an exported file says about itself: channels, units, sample time, the gain proved, the origin of its numbers."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2ssm.export.precision import rounded
 from l2ssm.export.tape import BINARY, Operation, Program, progression
 
 Array = NDArray[np.floating]
@@ -30,7 +31,7 @@ class Calls:
         self.calls: list[Call] = []
         self._half = np.full(1, 0.5, dtype)
         self._zero = np.zeros(1, dtype)
-        self._where: dict[int, Array] = {k: np.asarray(v, dtype) for k, v in tape.constants.items()}
+        self._where: dict[int, Array] = {k: rounded(v, dtype) for k, v in tape.constants.items()}
         self._where |= {value.number: given[name] for name, value in tape.inputs.items()}
         for operation in tape.operations:
             self._add(operation)

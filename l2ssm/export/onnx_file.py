@@ -14,7 +14,7 @@ import numpy as np
 from l2ssm.errors import ExportError, OptionError
 from l2ssm.export.about import about
 from l2ssm.export.onnx_nodes import OPSET, Nodes
-from l2ssm.export.runtime import dtype_of
+from l2ssm.export.precision import dtype_of
 from l2ssm.export.start import start_program
 from l2ssm.export.steps import step_program
 from l2ssm.files import write_atomically

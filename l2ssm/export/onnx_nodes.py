@@ -1,7 +1,7 @@
 """Operations of a tape as ONNX nodes of opset 17, in float64 or float32; what ONNX has no operator for is composed.
 
-In float64, onnxruntime has no Erf: erf(s) = 2 / pi (s / 5 + sum_n e^(-(n / 5)^2) sin(2 n s / 5) / n), the Fourier series
-of a periodic version, exact to rounding for |s| <= 6, beyond which erf is 1 to rounding.
+In float64, onnxruntime has no Erf: erf(s) = 2 / pi (s / 5 + sum_n e^(-(n / 5)^2) sin(2 n s / 5) / n), a Fourier series,
+exact to rounding for |s| <= 6; beyond, erf is 1 to rounding.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2ssm.export.precision import rounded
 from l2ssm.export.tape import Operation, Program
 
 OPSET = 17
@@ -66,7 +67,8 @@ class Nodes:
     def _add(self, operation: Operation) -> str:
         kind, names = operation.kind, [self._names[v.number] for v in operation.arguments]
         if kind in NODES:
-            return self.node(NODES[kind], *names, **({"axis": 0} if kind == "concat" else {}))
+            attributes: dict[str, Any] = {"axis": 0} if kind == "concat" else {}
+            return self.node(NODES[kind], *names, **attributes)
         if kind == "gather":
             assert operation.places is not None
             return self.node("Gather", *names, self._array(operation.places), axis=0)
@@ -82,7 +84,7 @@ class Nodes:
         return str(getattr(self, f"_{kind}")(*names))
 
     def _linear(self, W: NDArray[np.float64], operation: Operation) -> str:
-        x, (h, n) = operation.arguments[1], W.shape
+        x, n = operation.arguments[1], W.shape[1]
         if x.size == n:
             return self.node("MatMul", *(self._names[v.number] for v in operation.arguments))
         groups = self.node("Reshape", self._names[x.number], self._array(np.array([-1, n])))
@@ -120,7 +122,7 @@ class Nodes:
 
     def _array(self, numbers: Any) -> str:
         array = np.asarray(numbers)
-        array = array if array.dtype.kind == "i" else array.astype(self.dtype)
+        array = array if array.dtype.kind == "i" else rounded(array, self.dtype)
         for name, known in self.arrays.items():
             if known.dtype == array.dtype and known.shape == array.shape and np.array_equal(known, array):
                 return name

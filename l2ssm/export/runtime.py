@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from l2ssm.errors import DataError, OptionError, RealizationError
+from l2ssm.errors import DataError, RealizationError
 from l2ssm.export.latency import Latency, measured
 from l2ssm.export.numpy_calls import Calls
+from l2ssm.export.precision import dtype_of
 from l2ssm.export.steps import step_program
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.simulation import initial_state, signal
 
-PRECISIONS: dict[str, np.dtype[Any]] = {"float64": np.dtype(np.float64), "float32": np.dtype(np.float32)}
 Start = Callable[[NDArray[np.float64], "NDArray[np.float64] | None"], "NDArray[np.float64] | None"]
 
 
@@ -30,7 +30,7 @@ class Runtime:
         precision: "float64", or "float32": numbers are rounded to it and everything is computed in it.
 
     Raises:
-        ExportError: a layer without a step.
+        ExportError: a layer without a step, or a number too large for the precision.
         OptionError: an unknown precision.
     """
 
@@ -143,10 +143,3 @@ class Runtime:
 
     def __repr__(self) -> str:
         return f"Runtime({self.network!r}, {self.precision}, {len(self._calls)} operations a step)"
-
-
-def dtype_of(precision: str) -> np.dtype[Any]:
-    """The dtype of a precision; an OptionError lists what there is."""
-    if precision not in PRECISIONS:
-        raise OptionError(f"precision is {precision!r}, expected one of {', '.join(PRECISIONS)}")
-    return PRECISIONS[precision]
