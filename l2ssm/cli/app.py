@@ -12,6 +12,7 @@ import typer
 from l2ssm.cli.benchmark import bench
 from l2ssm.cli.ensemble import fit_many
 from l2ssm.cli.evaluate import evaluate
+from l2ssm.cli.export import export
 from l2ssm.cli.lab import lab
 from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version, training_progress
 from l2ssm.cli.options import (
@@ -157,6 +158,7 @@ app.command(name="sweep-gamma")(one_line_errors(sweep_gamma))
 app.command(name="fit-many")(one_line_errors(fit_many))
 app.command(name="eval")(one_line_errors(evaluate))
 app.command()(one_line_errors(reduce))
+app.command()(one_line_errors(export))
 app.command()(one_line_errors(lab))
 
 
