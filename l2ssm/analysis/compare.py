@@ -64,7 +64,7 @@ def compare(data: Dataset | Record, models: Mapping[str, Subject], n_init: int |
     starts from the zero state.
 
     Args:
-        data: records with outputs.
+        data: records with outputs; those that were not measured are not scored.
         models: by the name to show.
         n_init: samples not scored; default the largest n_init of the models.
 
@@ -75,7 +75,7 @@ def compare(data: Dataset | Record, models: Mapping[str, Subject], n_init: int |
     if not isinstance(models, Mapping) or not models:
         raise OptionError('no model to compare; expected a mapping such as {"LRU": model}')
     for model in models.values():
-        records = records_of(data, model)
+        records = records_of(data, model, missing=True)
     initial = {name: initial_samples(model) for name, model in models.items()}
     first = max(initial.values()) if n_init is None else n_init
     for name, used in initial.items():
@@ -85,7 +85,7 @@ def compare(data: Dataset | Record, models: Mapping[str, Subject], n_init: int |
             )
     outputs = {name: simulated(model, records) for name, model in models.items()}
     y = [measured(record) for record in records]
-    scores = {name: score(y, simulation, first) for name, simulation in outputs.items()}
+    scores = {name: score(y, simulation, first, missing=True) for name, simulation in outputs.items()}
     network = network_of(next(iter(models.values())))
     names, units = _output_labels(records[0], tuple(network.output_units or ()))
     return Comparison(records, outputs, scores, first, initial, names, units)

@@ -87,7 +87,7 @@ def data_facts(comparison: Comparison) -> list[dict[str, Any]]:
     for record in comparison.records:
         y = measured(record)
         channels = [(n, record.u[:, i], "input") for i, n in enumerate(record.input_names)]
-        channels += [(n, y[:, i], "output") for i, n in enumerate(record.output_names)]
+        channels += [(n, y[~np.isnan(y[:, i]), i], "output") for i, n in enumerate(record.output_names)]
         rows.append(
             {
                 "record": record.name,
@@ -123,7 +123,7 @@ def fit_facts(comparison: Comparison, training: bool = False) -> dict[str, Any]:
         "samples_scored": sum(record.T - n_init for record in comparison.records),
         "outputs": table(comparison.scores[NAME]),
         "records": [
-            {"record": record.name, "outputs": table(score(measured(record), y_hat, n_init))}
+            {"record": record.name, "outputs": table(score(measured(record), y_hat, n_init, missing=True))}
             for record, y_hat in zip(comparison.records, outputs, strict=True)
         ],
     }

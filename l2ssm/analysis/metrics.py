@@ -24,7 +24,7 @@ class Scores:
     fit: Array
 
 
-def score(y: Records, y_hat: Records, n_init: int = 0) -> Scores:
+def score(y: Records, y_hat: Records, n_init: int = 0, *, missing: bool = False) -> Scores:
     """RMSE = sqrt(mean e^2), NRMSE = RMSE / std(y), fit = 100 (1 - ||e|| / ||y - mean y||), all over y[n_init:].
 
     Several records are pooled: sums and the mean of y run over the scored samples of all of them.
@@ -33,22 +33,27 @@ def score(y: Records, y_hat: Records, n_init: int = 0) -> Scores:
         y: measured outputs, (T, n_y) or (T,), or a list of such numpy arrays, one a record; finite.
         y_hat: simulated outputs of the same shapes. Where they are not finite the RMSE is inf and the fit -inf.
         n_init: samples at the start of every record that are not scored.
+        missing: whether NaN in y is a sample that was not measured, and is left out of every sum.
 
     Returns:
         One number per channel. A channel without variation has NRMSE inf and fit -inf, unless the error is exactly 0.
 
     Raises:
-        DataError: shapes that differ, no sample left after n_init, NaN in the measurements.
+        DataError: shapes that differ, no sample left after n_init, NaN in the measurements that is not allowed.
 
     >>> s = score([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 3.0])
     >>> s.rmse.tolist(), round(float(s.fit[0]), 2)
     ([0.5], 55.28)
     """
-    target, error = _pooled(y, y_hat, n_init)
+    target, error = _pooled(y, y_hat, n_init, missing)
+    count = ~np.isnan(target)
+    if not count.any(axis=0).all():
+        raise DataError(f"output {int(count.any(axis=0).argmin())} has no measured sample after n_init = {n_init}")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        root = np.sqrt(np.mean(error**2, axis=0))
+        root = np.sqrt(np.mean(error**2, axis=0, where=count))
         root = np.where(np.isfinite(root), root, np.inf)
-        spread = np.where(np.ptp(target, axis=0) > 0, np.std(target, axis=0), 0.0)
+        varies = np.nanmax(target, axis=0) > np.nanmin(target, axis=0)
+        spread = np.where(varies, np.std(target, axis=0, where=count), 0.0)
         relative = np.where(root == 0, 0.0, root / spread)
     return Scores(root, relative, 100.0 * (1.0 - relative))
 
@@ -68,7 +73,7 @@ def fit_percent(y: Records, y_hat: Records, n_init: int = 0) -> Array:
     return score(y, y_hat, n_init).fit
 
 
-def _pooled(y: Records, y_hat: Records, n_init: int) -> tuple[Array, Array]:
+def _pooled(y: Records, y_hat: Records, n_init: int, missing: bool) -> tuple[Array, Array]:
     """(y, y - y_hat), each (samples of all records after n_init, n_y)."""
     if n_init < 0:
         raise DataError(f"n_init is {n_init}, expected >= 0 samples")
@@ -80,7 +85,7 @@ def _pooled(y: Records, y_hat: Records, n_init: int) -> tuple[Array, Array]:
             raise DataError(f"record {i}: y has shape {target.shape}, y_hat {output.shape}; expected the same (T, n_y)")
         if target.shape[1] != targets[0].shape[1]:
             raise DataError(f"record {i} has {target.shape[1]} outputs, record 0 has {targets[0].shape[1]}")
-        if not np.all(np.isfinite(target)):
+        if np.isinf(target).any() or (np.isnan(target).any() and not missing):
             raise DataError(f"record {i}: the measured y holds NaN or infinity")
         if len(target) <= n_init:
             raise DataError(f"record {i} has {len(target)} samples, none is left after n_init = {n_init}")

@@ -24,7 +24,7 @@ def measured_responses(comparison: Comparison | None, name: str) -> dict[str, Fr
         comparison: of `compare`.
         name: of the model in it.
     """
-    if comparison is None:
+    if comparison is None or any(record.missing for record in comparison.records):
         return {}
     first, labels = comparison.n_init, zip(comparison.output_names, comparison.output_units, strict=True)
     units = {y: unit for y, unit in labels if unit}

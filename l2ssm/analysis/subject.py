@@ -83,11 +83,14 @@ def gain_unit(*systems: Interconnection | StateSpace) -> str:
     return f"{y or '1'}/{u or '1'}"
 
 
-def records_of(data: Dataset | Record, subject: Subject | None = None) -> list[Record]:
+def records_of(data: Dataset | Record, subject: Subject | None = None, *, missing: bool = False) -> list[Record]:
     """The records of the data, checked to have outputs and, if a subject is given, its channels and sampling time.
 
+    With `missing` some of their outputs may not have been measured.
+
     Raises:
-        DataError: not records, no outputs, another number of channels, another dt or another unit than the subject has.
+        DataError: not records, no outputs or outputs missing, another number of channels, another dt or another unit
+            than the subject has.
     """
     records = [data] if isinstance(data, Record) else list(data) if isinstance(data, Dataset) else []
     if not records:
@@ -95,6 +98,11 @@ def records_of(data: Dataset | Record, subject: Subject | None = None) -> list[R
     for record in records:
         if record.y is None:
             raise DataError(f"record {record.name!r} has no outputs to compare a simulation with")
+        if record.missing and not missing:
+            raise DataError(
+                f"record {record.name!r} has outputs that were not measured, and this needs all of them: take a stretch"
+                ' without gaps, or cut it there with dropna="split"'
+            )
         if subject is None:
             continue
         network = network_of(subject)

@@ -22,6 +22,7 @@ from l2ssm.cli.options import (
     CarryState,
     CellOptions,
     DataFile,
+    DropNa,
     GainPenalty,
     GammaStart,
     Initial,
@@ -98,6 +99,7 @@ def fit(
     time: TimeColumn = None,
     dt: SampleTime = None,
     time_axis: TimeAxis = 0,
+    dropna: DropNa = None,
     benchmark: BenchmarkName = None,
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
     cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
@@ -118,11 +120,14 @@ def fit(
     refine_steps: Annotated[int | None, typer.Option(help="then steps of L-BFGS; default a twentieth")] = None,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="file kept up to date while fitting; where it exists the fit goes on from it")
+    ] = None,
 ) -> None:
     """Fit a model to a file or a benchmark; write model.l2ssm."""
     import l2ssm
 
-    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark, dropna)
     train, n_init = source.dataset("train"), source.n_init(n_init, initial)
     say(str(train))
     output.mkdir(parents=True, exist_ok=True)
@@ -140,6 +145,7 @@ def fit(
         refine_steps=refine_steps,
         minutes=minutes,
         seed=seed,
+        checkpoint=checkpoint,
         progress=training_progress,
         **sizes,
         **gain,

@@ -11,6 +11,7 @@ from l2ssm.cli.messages import say
 from l2ssm.cli.options import (
     BenchmarkName,
     DataFile,
+    DropNa,
     Initial,
     InitSamples,
     Inputs,
@@ -41,6 +42,7 @@ def fit_many(
     time: TimeColumn = None,
     dt: SampleTime = None,
     time_axis: TimeAxis = 0,
+    dropna: DropNa = None,
     benchmark: BenchmarkName = None,
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("ensemble"),
     seeds: Annotated[int, typer.Option(help="number of fits, of seeds 0, 1, ...")] = 5,
@@ -64,7 +66,7 @@ def fit_many(
     """
     import l2ssm
 
-    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark, dropna)
     train, n_init = source.dataset("train"), source.n_init(n_init, initial)
     say(str(train))
 

@@ -11,6 +11,7 @@ from l2ssm.cli.messages import say
 from l2ssm.cli.options import (
     BenchmarkName,
     DataFile,
+    DropNa,
     Inputs,
     ModelFile,
     Outputs,
@@ -34,6 +35,7 @@ def evaluate(
     time: TimeColumn = None,
     dt: SampleTime = None,
     time_axis: TimeAxis = 0,
+    dropna: DropNa = None,
     benchmark: BenchmarkName = None,
     horizon: Annotated[
         list[int] | None, typer.Option("--horizon", help="also the error so many steps ahead, once per number")
@@ -53,7 +55,7 @@ def evaluate(
         picture_path(picture)
         if not horizon:
             raise OptionError("--picture draws the error over --horizon: give that, once per number of steps")
-    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark)
+    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark, dropna)
     if model_file.is_dir():
         _ensemble(model_file, source)
         return

@@ -19,6 +19,9 @@ Outputs = Annotated[list[str] | None, typer.Option("-y", "--output", help="outpu
 TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the instants, in seconds")]
 SampleTime = Annotated[str | None, typer.Option("--dt", help="sample time in seconds, or the column that holds it")]
 TimeAxis = Annotated[int, typer.Option(help="1 if the arrays of a file are (channels, time)")]
+DropNa = Annotated[
+    str | None, typer.Option(help="empty cells: mask (an output was not measured there) or split (cut the record)")
+]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
 ScaffoldName = Annotated[
     str | None,

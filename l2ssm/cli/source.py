@@ -24,7 +24,7 @@ class Source:
     Attributes:
         path: of a file `l2ssm.read` reads; "" where the data are a benchmark or a plant.
         inputs, outputs: columns or variables.
-        time, dt, time_axis: see `l2ssm.read`.
+        time, dt, time_axis, dropna: see `l2ssm.read`.
         benchmark: a name of `BENCHMARKS`.
         plant, seed, samples: a name of `PLANTS`, the seed of its experiment, samples of a record.
     """
@@ -39,6 +39,7 @@ class Source:
     plant: str | None = None
     seed: int = 0
     samples: int | None = None
+    dropna: str | None = None
 
     def __post_init__(self) -> None:
         if self.benchmark and self.path:
@@ -54,9 +55,11 @@ class Source:
         dt: str | None,
         time_axis: int,
         benchmark: str | None = None,
+        dropna: str | None = None,
     ) -> Source:
         """From the arguments of a command, None where they were not given."""
-        return cls(str(file or ""), tuple(inputs or ()), tuple(outputs or ()), time, dt, time_axis, benchmark)
+        columns = tuple(inputs or ()), tuple(outputs or ())
+        return cls(str(file or ""), *columns, time, dt, time_axis, benchmark, dropna=dropna)
 
     def n_init(self, given: int | None, initial: str | None) -> int | None:
         """Samples for the initial state: those given, else those of the benchmark where the rule takes some."""
@@ -93,7 +96,13 @@ class Source:
         if dt is None and self.time is None and model is not None:
             dt = model.dt
         data = read(
-            self.path, inputs=list(inputs), outputs=list(outputs), time=self.time, dt=dt, time_axis=self.time_axis
+            self.path,
+            inputs=list(inputs),
+            outputs=list(outputs),
+            time=self.time,
+            dt=dt,
+            time_axis=self.time_axis,
+            dropna=self.dropna,
         )
         return data if model is None else _with_labels_of(data, model)
 
@@ -205,6 +214,7 @@ def _with_labels_of(data: Dataset, model: Model) -> Dataset:
                 input_names=model.input_names,
                 output_names=model.output_names,
                 units=units,
+                missing=r.missing,
             )
             for r in data
         ]

@@ -242,5 +242,9 @@ def sampled_records(
         t_new, new = resample_linear(t[part], both[part], chosen.resample, name)
         stem = name if len(stretches) == 1 else f"{name or 'record'}/{index}"
         new_y = None if y is None else new[:, u.shape[1] :]
-        records.append(Record(new[:, : u.shape[1]], new_y, chosen.resample, name=stem, t0=float(t_new[0]), **about))
+        masked = chosen.dropna == "mask"
+        start = float(t_new[0])
+        records.append(
+            Record(new[:, : u.shape[1]], new_y, chosen.resample, name=stem, t0=start, missing=masked, **about)
+        )
     return records

@@ -83,7 +83,8 @@ class Dataset(Sequence[Record]):
             dt: sampling time in seconds.
             names: names of the records.
             time_axis: 1 if the arrays are (channels, T).
-            dropna: "split" cuts a record at every row with a NaN or infinity; None refuses such a row.
+            dropna: "split" cuts a record at every row with a NaN or infinity; "mask" takes a NaN in y as a sample that
+                was not measured; None refuses such a row.
             input_names: one name an input.
             output_names: one name an output.
             units: unit of a channel by its name.
@@ -251,10 +252,12 @@ class Dataset(Sequence[Record]):
         return tuple(Dataset(part) for part in parts)
 
     def statistics(self) -> Statistics:
-        """Mean and standard deviation of every channel over all records, in one weighting per sample."""
+        """Mean and standard deviation of every channel over all its measured samples, in one weighting per sample."""
         u = np.concatenate([record.u for record in self._records])
         y = np.concatenate([np.empty((r.T, 0)) if r.y is None else r.y for r in self._records])
-        return Statistics(u.mean(axis=0), u.std(axis=0), y.mean(axis=0), y.std(axis=0))
+        known = [column[~np.isnan(column)] for column in y.T]
+        y_mean, y_std = (np.array([f(column) for column in known]) for f in (np.mean, np.std))
+        return Statistics(u.mean(axis=0), u.std(axis=0), y_mean, y_std)
 
     def require_outputs(self) -> None:
         """Returns if every record has outputs.
@@ -277,7 +280,9 @@ class Dataset(Sequence[Record]):
         y = np.concatenate([record.y for record in self._records if record.y is not None])
         for kind, names, values in (("input", self.input_names, u), ("output", self.output_names, y)):
             for index, name in enumerate(names):
-                column = values[:, index]
+                column = values[~np.isnan(values[:, index]), index]
+                if not column.size:
+                    raise DataError(f"output {name!r} has no measured sample in {self._shown_names()}; leave it out")
                 if not np.ptp(column) > CONSTANT * np.abs(column).max():
                     where = f"record {self.names[0]!r}" if len(self) == 1 else f"every record ({self._shown_names()})"
                     raise DataError(

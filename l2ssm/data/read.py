@@ -56,7 +56,8 @@ def read(
         dt: sampling time in seconds, or the column or variable that holds it (in a table its first value).
         time_axis: 1 if the arrays of a .mat, .npz or HDF5 file are (channels, T).
         record: column of a table that tells records apart.
-        dropna: "split" cuts records at rows with NaN; None refuses them.
+        dropna: "split" cuts records at rows with NaN; "mask" keeps such rows, where an empty cell of an output is a
+            sample that was not measured; None refuses them.
         resample: new sampling time in seconds, by linear interpolation without anti-aliasing; for non-uniform instants.
         units: unit of a channel by its name.
         name: name of the record; default the file's name.

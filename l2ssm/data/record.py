@@ -30,6 +30,8 @@ class Record:
         output_names: one name per output; default "y", or "y1", "y2", ...
         units: unit of a channel by its name, such as {"u": "V", "y": "mm"}.
         time_axis: 1 if u and y are given as (channels, T).
+        missing: whether y may hold NaN, for samples of an output that were not measured: `fit` and `compare` pass over
+            them, and what needs every sample says so. Afterwards: whether there are any.
 
     Raises:
         DataError: unequal lengths, transposed, NaN or infinite, empty, complex, not numeric, more than 2-D, dt not
@@ -51,6 +53,7 @@ class Record:
     output_names: tuple[str, ...] = None  # type: ignore[assignment]
     units: Mapping[str, str] = None  # type: ignore[assignment]
     time_axis: InitVar[int] = 0
+    missing: bool = False
 
     def __post_init__(self, time_axis: int) -> None:
         where = f"record '{self.name}': " if self.name else ""
@@ -71,7 +74,8 @@ class Record:
                 raise DataError(f"{where}unit given for unknown channel {key!r}; the channels are {list(channels)}")
         _check_finite(u, input_names, where)
         if y is not None:
-            _check_finite(y, output_names, where)
+            known = np.where(np.isnan(y), 0.0, y) if self.missing else y
+            _check_finite(known, output_names, where)
         self._set(u, y, dt=float(self.dt), name=str(self.name), t0=float(self.t0))
         self._assign(input_names=input_names, output_names=output_names, units=units)
 
@@ -86,7 +90,7 @@ class Record:
         u.setflags(write=False)
         if y is not None:
             y.setflags(write=False)
-        self._assign(u=u, y=y, **values)
+        self._assign(**values | {"u": u, "y": y, "missing": y is not None and bool(np.isnan(y).any())})
 
     @property
     def T(self) -> int:
@@ -225,7 +229,8 @@ def _check_finite(array: FloatArray, names: tuple[str, ...], where: str) -> None
     kind = "NaN" if np.isnan(array[row, channel]) else "infinity"
     raise DataError(
         f"{where}{kind} in channel {names[channel]!r}, first at row {row} ({rows} of {array.shape[0]} rows): repair it,"
-        ' or split the record there with dropna="split" of read, Dataset.from_arrays or Dataset.from_frame'
+        ' or split the record there with dropna="split" of read, Dataset.from_arrays or Dataset.from_frame; where an'
+        ' output was not measured, dropna="mask" keeps the row (Record: missing=True)'
     )
 
 

@@ -73,12 +73,15 @@ def finite_parts(u: FloatArray, y: FloatArray | None, name: str, dropna: str | N
 
     Raises:
         DataError: no stretch is long enough.
-        OptionError: `dropna` is neither None nor "split".
+        OptionError: `dropna` is none of None, "split" and "mask".
     """
-    if dropna is None:
+    if dropna in (None, "mask"):
         return [slice(0, u.shape[0])]
     if dropna != "split":
-        raise OptionError(f'dropna={dropna!r}; expected None (refuse NaN) or "split" (cut the record there)')
+        raise OptionError(
+            f'dropna={dropna!r}; expected None (refuse NaN), "split" (cut the record there) or "mask" (a NaN in y is a'
+            " sample that was not measured)"
+        )
     arrays = [u] if y is None else [u, y]
     shortest = max(2, *(array.shape[1] for array in arrays))
     stretches = finite_stretches(*arrays, shortest=shortest)
@@ -94,10 +97,10 @@ def split_at_gaps(
 
     Raises:
         DataError: no stretch is long enough, or anything a `Record` refuses.
-        OptionError: `dropna` is neither None nor "split".
+        OptionError: `dropna` is none of None, "split" and "mask".
     """
-    if dropna is None:
-        return [Record(u, y, dt, name=name, t0=t0, **about)]
+    if dropna in (None, "mask"):
+        return [Record(u, y, dt, name=name, t0=t0, missing=dropna == "mask", **about)]
     time_axis = about.pop("time_axis", 0)
     u, y = as_samples(u, "u", time_axis), None if y is None else as_samples(y, "y", time_axis)
     Record(

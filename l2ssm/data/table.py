@@ -47,7 +47,8 @@ def _rows(record: Record) -> list[tuple[str, ...]]:
 
 
 def _numbers(column: FloatArray) -> tuple[str, str]:
-    return str(int(np.isnan(column).sum())), f"{column.min():.4g} .. {column.max():.4g}"
+    known = column[~np.isnan(column)]
+    return str(column.size - known.size), f"{known.min():.4g} .. {known.max():.4g}" if known.size else "-"
 
 
 def _seconds(value: float) -> str:

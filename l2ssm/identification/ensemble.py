@@ -128,13 +128,13 @@ class Ensemble:
 
     def scores(self, data: Dataset | Record) -> dict[str, Scores]:
         """The metrics of `compare` for every member ("seed 0", ...) and for "mean" and "median" of their free runs."""
-        records = records_of(data, self._first)
+        records = records_of(data, self._first, missing=True)
         runs = {seed: [model.simulate(record) for record in records] for seed, model in self.models.items()}
         together = [np.array(of_record) for of_record in zip(*runs.values(), strict=True)]
         outputs = {f"seed {seed}": run for seed, run in runs.items()}
         outputs |= {centre: [band_of(a, centre=centre).centre for a in together] for centre in ("mean", "median")}
         y = [measured(record) for record in records]
-        return {name: score(y, run, self.n_init) for name, run in outputs.items()}
+        return {name: score(y, run, self.n_init, missing=True) for name, run in outputs.items()}
 
     def linearizations(self, u0: ArrayLike | None = None) -> dict[int, StateSpace]:
         """By seed the Jacobian system at the constant input u0, by default the mean input of the training data."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
@@ -15,7 +16,8 @@ from l2ssm.identification.checkpoint import Checkpoint
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.fit_result import frozen_model, summary, versions, with_validation
 from l2ssm.identification.gain_monitor import GainMonitor
-from l2ssm.identification.initial import feature_count
+from l2ssm.identification.gaps import filled_in
+from l2ssm.identification.initial import InitialState, feature_count, require_start
 from l2ssm.identification.linear_start import start_linear
 from l2ssm.identification.losses import check_names, weighted, weights_digest
 from l2ssm.identification.minimize import Trainee, minimize, threads_for
@@ -83,9 +85,9 @@ def fit(
     """Fit a deep state-space model by the error of its free run; the best parameters on validation data are kept.
 
     Args:
-        train: records with u and y.
+        train: records with u and y; NaN in y, of records made with missing=True, is a sample that is never scored.
         valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
-            record, are not trained on and serve instead.
+            record, serve instead: neither the steps nor the linear start see them, the standardisation does.
         cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "bounded" with gamma, "lru" without.
         gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed. Certified by
             construction in the series scaffold (default), by a certificate at the end in the residual one.
@@ -101,9 +103,9 @@ def fit(
         loss: "mse", or "huber": errors beyond huber_delta count linearly, which outliers of y cannot dominate.
         huber_delta: in standard deviations of the output.
         channel_weights: what a squared standardised error of each output counts, >= 0; default all the same.
-        weights: by the name of a record what its errors count, >= 0: one number, or one a sample: 0 where y is missing,
-            which is never scored. Records that are not named count 1. Standardisation, linear start and the features
-            of an encoder still see the y that stands there: interpolate.
+        weights: by the name of a record what its errors count, >= 0: one number, or one a sample, where 0 is
+            never scored. Records that are not named count 1. Standardisation and the features of an encoder still see
+            the y that stands there: what was not measured is better NaN in a record made with missing=True.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         window, batch: training windows: samples, number.
@@ -117,7 +119,8 @@ def fit(
             100 over the number of training samples, at most 0.1: what speaks for small weights is worth 100 samples.
         validate_every: steps between validations.
         patience: validations without improvement before stopping; None: never.
-        minutes: wall-clock budget; None: none.
+        minutes: wall-clock budget of all that is done, the linear start included, which is never cut short: where it
+            takes as long, one step follows. None: none.
         seed: of parameters and windows; the same seed on the same machine gives the same model.
         monitor: the gain is proved at every so many validations and kept in info["history"]; None: never.
         progress: called with a `Progress` at each validation.
@@ -142,11 +145,11 @@ def fit(
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     deep = DeepSSM(scaling, **options.model)
     prescribed = PrescribedGainTraining(deep, options.steps, gamma_start, gain_penalty)
-    fitted, checked = _training_and_validation(train, valid, weights, scaling, options.n_init)
+    fitted, checked = _training_and_validation(train, valid, weights, scaling, rule)
     trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y), options.criterion)
     started = "random"
     if linear_start or (linear_start is None and gamma is None):
-        started = start_linear(trainee, standardise(train, scaling), rule, bool(linear_start))
+        started = start_linear(trainee, filled_in(fitted, rule.n_init), rule, bool(linear_start))
     file = None
     if checkpoint is not None:
         data = {
@@ -167,6 +170,7 @@ def fit(
             validate_every=options.validate_every,
             patience=options.patience,
             minutes=options.minutes,
+            began=began,
             prescribed=prescribed,
             monitor=None if options.monitor is None else GainMonitor(deep, options.monitor),
             progress=progress,
@@ -178,7 +182,7 @@ def fit(
             whole_records(checked, rule),
             outcome,
             iterations=options.refine_steps,
-            seconds=math.inf if minutes is None else 60 * minutes - (time.monotonic() - began),
+            minutes=options.minutes,
             prescribed=prescribed,
             progress=progress,
         )
@@ -217,16 +221,24 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
 
 
 def _training_and_validation(
-    train: Dataset, valid: Dataset | None, weights: Mapping[str, Any] | None, scaling: Scaling, n_init: int
+    train: Dataset, valid: Dataset | None, weights: Mapping[str, Any] | None, scaling: Scaling, rule: InitialState
 ) -> tuple[list[Scored], list[Scored]]:
     """Standardised and weighted; validation samples are cut from the training ones where there are no others."""
     check_names(weights, train, valid)
+    for record in (*train, *(valid or ())):
+        if rule.kind == "encoder" and record.y is not None and len(record.y) > rule.n_init:
+            require_start(record.y, rule.n_init, f"record {record.name!r}: ")
     fitted = weighted(standardise(train, scaling), train, weights)
     if valid is None:
-        fitted, checked = hold_out(fitted, n_init, HELD_OUT, BLOCKS)
-        if not any(record.scored.any() for record in checked):
-            raise DataError("every validation sample, cut from the training ones, has the weight 0: give valid")
-        return fitted, checked
-    if max(record.T for record in valid) <= n_init:
-        raise DataError(f"every validation record has {n_init} samples or fewer, n_init: nothing is left to score")
-    return fitted, weighted(standardise(valid, scaling), valid, weights)
+        fitted, checked = hold_out(fitted, rule.n_init, HELD_OUT, BLOCKS)
+    else:
+        checked = weighted(standardise(valid, scaling), valid, weights)
+    left = [(~np.isnan(record.y) & record.scored[:, None])[rule.n_init :] for record in checked]
+    unseen = np.flatnonzero(~np.concatenate(left).any(axis=0))
+    if unseen.size:
+        where = "given" if valid is not None else f"cut from the training ones ({HELD_OUT_WORDS})"
+        raise DataError(
+            f"nothing of {train.output_names[unseen[0]]!r} is left to score: every validation sample, {where}, has the "
+            f"weight 0, was not measured, or is among the first n_init = {rule.n_init}; give valid, or other records"
+        )
+    return fitted, checked

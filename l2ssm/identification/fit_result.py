@@ -62,12 +62,12 @@ def frozen_model(trainee: Trainee, record: Record, scaling: Scaling, rule: Initi
 
 def with_validation(model: Model, data: Dataset, records: Sequence[Scored], seconds: float) -> Model:
     """The model with its validation error, measured on the frozen numbers, in physical units."""
-    squares, count = np.zeros(model.network.n_y), 0
+    squares, count = np.zeros(model.network.n_y), np.zeros(model.network.n_y)
     for record, scored in zip(data, records, strict=True):
-        rows = scored.scored & (np.arange(record.T) >= model.n_init)
         assert record.y is not None
-        squares += ((model.simulate(record) - record.y)[rows] ** 2).sum(axis=0)
-        count += int(rows.sum())
-    rmse = np.sqrt(squares / max(count, 1)).tolist()
+        counts = (scored.scored & (np.arange(record.T) >= model.n_init))[:, None] & ~np.isnan(record.y)
+        squares += (np.where(counts, model.simulate(record) - record.y, 0.0) ** 2).sum(axis=0)
+        count += counts.sum(axis=0)
+    rmse = np.sqrt(squares / count).tolist()
     info = dict(model.info) | {"valid_rmse": rmse, "seconds": round(seconds, 1)}
     return Model(model.network, model.scaling, model.initial, info, model.parameters)

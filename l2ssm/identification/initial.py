@@ -3,7 +3,8 @@
 zero      x0 = 0, every sample counts;
 warmup    x0 = 0 and the first n_init samples of the input only drive the state: errors count from n_init on;
 encoder   x0 is an affine function of the first n_init samples of u and y, learned with the model; errors count from
-          n_init on. The function sees those samples through their first Legendre coefficients.
+          n_init on. The function sees those samples through their first Legendre coefficients; between measured
+          samples of y it sees a straight line.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class InitialState:
             return None
         assert self.weight is not None
         assert self.bias is not None
+        require_start(y, self.n_init)
         return self.weight @ features(u[None], y[None], self.n_init)[0] + self.bias
 
 
@@ -67,8 +69,36 @@ def features(u: Array, y: Array, n_init: int) -> Array:
     """
     if u.shape[1] < n_init:
         raise DataError(f"a record has {u.shape[1]} samples, the initial state needs the first n_init = {n_init}")
-    start = np.concatenate([u[:, :n_init], y[:, :n_init]], axis=2)
+    known = np.stack([without_gaps(one) for one in y[:, :n_init]])
+    start = np.concatenate([u[:, :n_init], known], axis=2)
     return np.einsum("kt,btc->bck", projection(n_init), start).reshape(len(start), -1)
+
+
+def without_gaps(y: Array) -> Array:
+    """y (T, n_y) with a straight line over every NaN, held at the ends; 0 in a channel that holds nothing else."""
+    missing = np.isnan(y)
+    if not missing.any():
+        return y
+    t, filled = np.arange(len(y)), np.where(missing, 0.0, y)
+    for i in np.flatnonzero(missing.any(axis=0) & ~missing.all(axis=0)):
+        known = ~missing[:, i]
+        filled[:, i] = np.interp(t, t[known], y[known, i])
+    return filled
+
+
+def start_is_measured(y: Array, n_init: int) -> NDArray[np.bool_]:
+    """Whether each channel has a sample among the first n_init of y (..., T, n_y), so that a state can be estimated."""
+    return np.asarray((~np.isnan(y[..., :n_init, :])).any(axis=-2).all(axis=-1))
+
+
+def require_start(y: Array, n_init: int, where: str = "") -> None:
+    """DataError where the start of y (T, n_y) tells nothing of an output."""
+    if not start_is_measured(y, n_init):
+        output = int((~np.isnan(y[:n_init])).any(axis=0).argmin())
+        raise DataError(
+            f"{where}no sample of output {output} is measured among the first n_init = {n_init}, from which the initial"
+            ' state is estimated; begin later, or fit with initial="warmup"'
+        )
 
 
 def feature_count(rule: InitialState, channels: int) -> int:

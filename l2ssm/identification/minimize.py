@@ -88,6 +88,7 @@ def minimize(
     validate_every: int,
     patience: int | None,
     minutes: float | None,
+    began: float | None = None,
     prescribed: PrescribedGainTraining | None = None,
     monitor: Callable[[int], float | None] | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -105,6 +106,7 @@ def minimize(
         validate_every: steps between validations.
         patience: validations without an improvement after which to stop; None: never.
         minutes: wall-clock budget; None: none.
+        began: the `time.monotonic()` that it counts from; None: now.
         prescribed: what happens to a prescribed gain.
         monitor: called with the number of each validation (1, 2, ...) for the gain to report.
         progress: called at each validation.
@@ -114,7 +116,7 @@ def minimize(
     Raises:
         FitError: no step gave finite parameters and a finite validation error.
     """
-    began, outcome = time.monotonic(), Outcome()
+    began, outcome = time.monotonic() if began is None else began, Outcome()
     optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate, fused=True)
     prescribed = prescribed or PrescribedGainTraining(trainee.model, steps)
     resumed = None if checkpoint is None else checkpoint.read()
@@ -139,7 +141,7 @@ def minimize(
             prescribed.before_step(step)
             batch = next(batches)
             total, carried = squared_error(trainee, batch, carried)
-            loss = total / (batch.scored.sum() * batch.y.shape[2]).clamp(min=1)
+            loss = total / batch.scored.sum().clamp(min=1)
             (loss + prescribed.loss()).backward()
             norm = nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
             if torch.isfinite(loss) and torch.isfinite(norm):
@@ -215,7 +217,7 @@ def threads_for(work: float) -> Iterator[None]:
 def evaluate(trainee: Trainee, records: Sequence[Batch]) -> float:
     """Mean loss over all scored samples of all records, in standardised units."""
     total = sum(float(squared_error(trainee, r)[0]) for r in records)
-    return total / sum(float(r.scored.sum()) * r.y.shape[2] for r in records)
+    return total / sum(float(r.scored.sum()) for r in records)
 
 
 def one_cycle(progress: float) -> float:
@@ -228,7 +230,7 @@ def one_cycle(progress: float) -> float:
 def squared_error(trainee: Trainee, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Sum of the losses of the free run over all scored samples, standardised; and the detached end state."""
     y, x_end = trainee(batch, carried)
-    return (trainee.loss(y - batch.y) * batch.scored[..., None]).sum(), x_end.detach()
+    return (trainee.loss(y - batch.y) * batch.scored).sum(), x_end.detach()
 
 
 def _snapshot(trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:

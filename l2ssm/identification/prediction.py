@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from l2ssm.data.arrays import finite_stretches
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError
@@ -19,7 +20,8 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
 
     Args:
         model: fitted; a noise model that it has is replaced.
-        data: records with outputs; the first n_init samples of each are not used, nor records with no more.
+        data: records with outputs; the first n_init samples of each are not used, nor records with no more. Of a record
+            with missing outputs the stretches between them are used.
         max_order: largest order tried, see `fit_autoregression`.
 
     Raises:
@@ -32,5 +34,6 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
         if record.y is None:
             raise DataError(f"record {record.name!r} has no outputs: a noise model is fitted to y - simulate(record)")
         if len(record) > model.n_init:
-            residuals.append((record.y - model.simulate(record))[model.n_init :])
+            error = (record.y - model.simulate(record))[model.n_init :]
+            residuals += [error[part] for part in finite_stretches(error)] if record.missing else [error]
     return dataclasses.replace(model, noise=fit_autoregression(residuals, model.network.digest, max_order))

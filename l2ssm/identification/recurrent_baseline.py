@@ -7,7 +7,6 @@ differs is the network, and that nothing can start it at a linear model.
 from __future__ import annotations
 
 import inspect
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -134,6 +133,7 @@ def fit_recurrent(
             validate_every=options.validate_every,
             patience=options.patience,
             minutes=options.minutes,
+            began=began,
             prescribed=prescribed,
             progress=progress,
         )
@@ -143,7 +143,7 @@ def fit_recurrent(
             whole_records(checked, rule),
             outcome,
             iterations=options.refine_steps,
-            seconds=math.inf if minutes is None else 60 * minutes - (time.monotonic() - began),
+            minutes=options.minutes,
             prescribed=prescribed,
             progress=progress,
         )

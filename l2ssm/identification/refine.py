@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from l2ssm.identification.minimize import Trainee, evaluate, squared_error
-from l2ssm.identification.outcome import INTERRUPTED, Outcome, Progress
+from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.windows import Batch
 
@@ -27,13 +27,13 @@ def refine(
     outcome: Outcome,
     *,
     iterations: int,
-    seconds: float,
+    minutes: float | None,
     prescribed: PrescribedGainTraining,
     progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Train in place on all samples at once; the parameters become float64, those of the best validation are kept.
 
-    Nothing is done where `minimize` was interrupted, and where there are no iterations or no seconds left.
+    Nothing is done where `minimize` was interrupted, and where there are no iterations or no minutes left.
 
     The validation error never ends above the one it started from: what is no improvement is taken back, also after
     Ctrl-C.
@@ -44,17 +44,17 @@ def refine(
         valid: validation records.
         outcome: of `minimize`, continued here.
         iterations: of L-BFGS at most.
-        seconds: wall-clock budget.
+        minutes: wall-clock budget, the time of `minimize` included; None: none.
         prescribed: what happens to a prescribed gain.
         progress: called at each validation.
     """
-    if iterations <= 0 or seconds <= 0 or outcome.reason.startswith(INTERRUPTED):
+    if iterations <= 0 or outcome.reason.startswith((INTERRUPTED, BUDGET)):
         return
-    began = time.monotonic()
     first, before = (outcome.history[-1].step, outcome.history[-1].seconds) if outcome.history else (0, 0.0)
+    began, seconds = time.monotonic(), math.inf if minutes is None else 60 * minutes - before
     trainee.double()
     records, valid = ([_double(batch) for batch in part] for part in (records, valid))
-    count = sum(float(batch.scored.sum()) * batch.y.shape[2] for batch in records)
+    count = sum(float(batch.scored.sum()) for batch in records)
     optimizer = torch.optim.LBFGS(
         trainee.parameters(), max_iter=CHUNK, history_size=MEMORY, line_search_fn="strong_wolfe"
     )
@@ -68,11 +68,16 @@ def refine(
         error = float(mse.detach())
         loss = mse + prescribed.loss()
         loss.backward()
+        for parameter in trainee.parameters():  # L-BFGS takes gradients as views in one row
+            parameter.grad = None if parameter.grad is None else parameter.grad.contiguous()
         return loss
 
     done = 0
     try:
-        while done < iterations and time.monotonic() - began < seconds:
+        while done < iterations:
+            if time.monotonic() - began >= seconds:
+                outcome.reason = f"{BUDGET} {minutes} minutes is spent"
+                break
             optimizer.param_groups[0]["max_iter"] = min(CHUNK, iterations - done)
             optimizer.step(closure)
             done += min(CHUNK, iterations - done)
@@ -83,6 +88,7 @@ def refine(
             if progress is not None:
                 progress(report)
             if not math.isfinite(mse):
+                outcome.rollbacks += 1
                 break
             if mse < outcome.best_mse:
                 outcome.best_mse, outcome.best_step, best = mse, first + done, copy.deepcopy(trainee.state_dict())

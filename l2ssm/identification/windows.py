@@ -12,7 +12,7 @@ from torch import Tensor
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import DataError, OptionError
-from l2ssm.identification.initial import InitialState, features
+from l2ssm.identification.initial import InitialState, features, start_is_measured
 from l2ssm.networks.scaling import Scaling
 
 Array = NDArray[np.float64]
@@ -21,9 +21,9 @@ SHORTEST_BLOCK = 10  # held-out samples in a row: fewer are predicted by their n
 
 @dataclass(frozen=True)
 class Batch:
-    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T) - standardised.
+    """u (batch, T, n_u), y (batch, T, n_y), features (batch, k) or None, scored (batch, T, n_y) - standardised.
 
-    A sample counts `scored` times: 0 or 1, or its weight.
+    An output counts `scored` times: 0, where it was not measured too, or 1, or the weight of its sample.
 
     Where `continues` (batch,) is True the window goes on where the same item of the batch before ended.
     """
@@ -37,7 +37,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """One record in standardised units, and which of its samples count: scored (T,) bool.
+    """One record in standardised units, y NaN where it was not measured, and which samples count: scored (T,) bool.
 
     Their weights (T,) are >= 0; None stands for 1.
     """
@@ -49,10 +49,10 @@ class Scored:
 
 
 def standardise(data: Dataset, scaling: Scaling) -> list[Scored]:
-    """Every record, all samples scored."""
+    """Every record, all samples scored that hold a measured output."""
     data.require_outputs()
     pairs = [scaling.apply(record.u, record.y) for record in data if record.y is not None]
-    return [Scored(u, y, np.ones(len(u), dtype=bool)) for u, y in pairs]
+    return [Scored(u, y, np.asarray((~np.isnan(y)).any(axis=1))) for u, y in pairs]
 
 
 def hold_out(records: Sequence[Scored], n_init: int, fraction: float, blocks: int) -> tuple[list[Scored], list[Scored]]:
@@ -202,14 +202,16 @@ def _cut(record: Scored, first: int, length: int) -> Scored:
 
 def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:
     U, Y = np.stack([r.u for r in records]), np.stack([r.y for r in records])
-    found = features(U, Y, initial.n_init) if initial.kind == "encoder" else None
-    goes_on = np.array(continues)
-    settled = np.arange(U.shape[1]) >= initial.n_init
+    found, measured, goes_on = None, ~np.isnan(Y), np.array(continues)
+    settled = np.tile(np.arange(U.shape[1]) >= initial.n_init, (len(U), 1))
+    if initial.kind == "encoder":
+        found = features(U, Y, initial.n_init)
+        settled &= start_is_measured(Y, initial.n_init)[:, None]
     counts = np.stack([r.scored * (1.0 if r.weight is None else r.weight) for r in records])
-    scored = counts * (settled | goes_on[:, None])
+    scored = (counts * (settled | goes_on[:, None]))[:, :, None] * measured
 
     def tensor(v: NDArray) -> Tensor:
         return torch.as_tensor(v, dtype=torch.float32)
 
     fresh = None if found is None else tensor(found)
-    return Batch(tensor(U), tensor(Y), fresh, tensor(scored), torch.as_tensor(goes_on))
+    return Batch(tensor(U), tensor(np.where(measured, Y, 0.0)), fresh, tensor(scored), torch.as_tensor(goes_on))

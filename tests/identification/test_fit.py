@@ -151,7 +151,7 @@ def test_bad_data():
         fit(Record(np.arange(100.0), None, 1.0))
     with pytest.raises(DataError, match="too short"):
         fit(lag(T=60), n_init=60)
-    with pytest.raises(DataError, match="nothing is left to score"):
+    with pytest.raises(DataError, match="nothing of 'y' is left to score"):
         fit(lag(), lag(1, T=20), n_init=20)
     with pytest.raises(DataError, match="dt"):
         fit(lag(), Record(lag().u, lag().y, 0.25))
@@ -186,7 +186,7 @@ def test_windows_stay_inside_their_record():
     starts = set()
     for _ in range(30):
         batch = next(batches)
-        for u, scored in zip(batch.u[:, :, 0].numpy(), batch.scored.numpy(), strict=True):
+        for u, scored in zip(batch.u[:, :, 0].numpy(), batch.scored[:, :, 0].numpy(), strict=True):
             assert (np.diff(u[scored > 0]) == 1).all()
             starts.add(int(u[0]))
     assert starts == set(range(21)) | set(range(1000, 1051)) | {2000}

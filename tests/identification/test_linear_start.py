@@ -123,7 +123,7 @@ def test_spread_windows_cover_every_sample_and_their_number_is_bounded(lengths):
     )
     records = standardise(data, Scaling(np.zeros(1), np.ones(1), np.zeros(1), np.ones(1)))
     batches = spread_windows(records, InitialState("zero", 0), window=100, most=40, batch=7)
-    seen = {int(v) for b in batches for row, s in zip(b.u, b.scored, strict=True) for v in row[s > 0, 0]}
+    seen = {int(v) for b in batches for row, s in zip(b.u, b.scored, strict=True) for v in row[s[:, 0] > 0, 0]}
     assert seen == set(range(ends[-1]))
     assert sum(len(b.u) for b in batches) <= 40
     assert max(len(b.u) for b in batches) <= 7
