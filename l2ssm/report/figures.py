@@ -1,4 +1,4 @@
-"""The figures of a report, each with a title, one sentence on what to look for, and the picture as a data URI."""
+"""The figures of a report: title, caption, what to look for, a still picture and what an interactive one needs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from l2ssm.analysis import plots
 from l2ssm.analysis.compare import Comparison
 from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.facts import NAME
+from l2ssm.analysis.interactive import interactive
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.subject import measured
 from l2ssm.systems.state_space import StateSpace
 
 PIXELS_PER_INCH = 84  # of the page
 MOST = 12  # operators in one picture
+LARGEST = 100_000  # characters of a vector picture; a longer one becomes pixels, so that the page stays small
 LONG = 3000  # samples; a longer record also gets a close-up
 LESSONS = {
     "Measured and simulated": "Look for errors that last: a slow drift is a wrong time constant, spikes at steps are"
@@ -43,7 +45,16 @@ LESSONS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure of the page: its section, title, caption, `img` address, and what a student should look for."""
+    """One figure of the page.
+
+    Attributes:
+        section: of the page.
+        title, caption: shown above and below.
+        source: the still picture as the address of an `img`.
+        width: of it, in pixels.
+        lesson: what a student should look for.
+        drawing: of `interactive`, the same for plotly.js.
+    """
 
     section: str
     title: str
@@ -51,6 +62,7 @@ class Picture:
     source: str
     width: int
     lesson: str
+    drawing: dict[str, Any]
 
 
 def pictures(
@@ -91,7 +103,8 @@ def pictures(
 def _picture(section: str, title: str, caption: str, figure: Any) -> Picture:
     """The same scale for every figure, so that the same letters look the same."""
     width = round(PIXELS_PER_INCH * figure.get_figwidth())
-    return Picture(section, title, caption, plots.data_uri(figure), width, LESSONS[title])
+    drawing = interactive(figure, PIXELS_PER_INCH)  # first: it lays the figure out
+    return Picture(section, title, caption, plots.data_uri(figure, LARGEST), width, LESSONS[title], drawing)
 
 
 def _response(responses: Mapping[str, Any]) -> Picture:

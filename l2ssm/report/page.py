@@ -1,7 +1,15 @@
-"""The HTML page: one file, no script, nothing fetched; every text from outside is escaped."""
+"""The HTML page: one file that fetches nothing; every text from outside is escaped.
+
+Each figure is a still picture. Scripts at the end of the page, the drawing library among them, put an interactive one
+in its place; without scripts, on paper and in old browsers the still ones remain. The page's own policy forbids the
+browser to load anything.
+"""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -13,6 +21,7 @@ from l2ssm.report.numbers import counted, lower_bound, number, percent, quantity
 from l2ssm.report.verdict import WORDS, Tile, tiles
 
 SLOWEST = 6  # poles of an operator listed on the page; the JSON file has all
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 RECORDS = 8  # records listed on the page; the JSON file has all
 
 
@@ -45,13 +54,31 @@ def page(
         _section("How to reproduce", _reproduce(facts, command)),
         "<footer>Made by l2ssm. The same numbers, and all poles, are in report.json beside this file.</footer>",
     ]
-    style = files("l2ssm.report").joinpath("page.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>l2ssm report: {title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f"<title>l2ssm report: {title}</title>\n<style>\n{_own('page.css').decode()}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(parts)
-        + "\n</main>\n</body>\n</html>\n"
+        + f"\n</main>\n{_scripts(pictures)}</body>\n</html>\n"
+    )
+
+
+def _own(name: str) -> bytes:
+    """A file of this package."""
+    return files("l2ssm.report").joinpath(name).read_bytes()
+
+
+def _scripts(pictures: Sequence[Picture]) -> str:
+    """What the figures show, the drawing library (packed), and the lines that bring both together."""
+    if not pictures:
+        return ""
+    drawings = json.dumps([picture.drawing for picture in pictures], allow_nan=False).replace("<", "\\u003c")
+    packed = base64.b64encode(gzip.compress(_own("plotly/plotly-basic.min.js"), mtime=0)).decode()
+    return (
+        f'<script type="application/json" id="drawings">{drawings}</script>\n'
+        f'<script type="text/plain" id="plotly">{packed}</script>\n'
+        f"<script>\n{_own('page.js').decode()}</script>\n"
     )
 
 
@@ -98,12 +125,12 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence
 
 def _figures(pictures: Sequence[Picture], section: str) -> str:
     return "\n".join(
-        f"<figure><h3>{text(p.title)}</h3>"
-        f'<img alt="{text(p.title)}. {text(p.caption)}" width="{p.width}" src="{p.source}">'
+        f'<figure><h3>{text(p.title)}</h3><div class="scroll"><div class="plot" data-drawing="{k}">'
+        f'<img alt="{text(p.title)}. {text(p.caption)}" width="{p.width}" src="{p.source}"></div></div>'
         f"<figcaption>{text(p.caption)}</figcaption>"
         + (f'<p class="lesson">{text(p.lesson)}</p>' if p.lesson else "")
         + "</figure>"
-        for p in pictures
+        for k, p in enumerate(pictures)
         if p.section == section
     )
 

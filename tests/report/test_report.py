@@ -1,10 +1,15 @@
-"""The report: the numbers of `analyse`, everything escaped, nothing fetched, missing parts named, forgeries refused."""
+"""The report: the numbers of `analyse`, everything escaped, nothing fetched, missing parts named, forgeries refused.
+
+What a browser makes of the page is tested in test_browser.py.
+"""
 
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import l2ssm.report
 from l2ssm.analysis.summary import analyse
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.compose import certify
@@ -28,6 +34,7 @@ from l2ssm.systems.state_space import StateSpace
 
 from ..analysis.systems_under_test import FakeModel, network, random_modes
 
+LIBRARY = Path(l2ssm.report.__file__).parent / "plotly" / "plotly-basic.min.js"
 NASTY = "<script>alert('x')</script>&\"h\""
 
 
@@ -39,6 +46,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
+        self.scripts: list[str] = []
         self.feed(html)
         assert self.open == []
 
@@ -51,7 +59,18 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self.open and self.open[-1] == "script":
+            self.scripts.append(data)
+        else:
+            self.text += data
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _strings(item)
 
 
 def _experiment(net: Interconnection | StateSpace, T: int = 300, records: int = 2) -> Dataset:
@@ -96,7 +115,18 @@ def test_the_page_is_one_well_formed_small_file_that_fetches_nothing(mimo: Case)
     html = mimo.paths.html.read_text(encoding="utf-8")
     page = Page(html)
     assert len(html) < 3_000_000
-    assert not re.search(r"https?:|@import|url\(|<script|<link|<iframe", html)
+    assert not re.search(r"https?:|@import|url\(|<link|<iframe| src=\"(?!data:image/)", html)
+    policy = next(attrs["content"] for tag, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == [
+        "application/json",
+        "text/plain",
+        None,
+    ]
+    drawings = json.loads(page.scripts[0], parse_constant=pytest.fail)
+    assert len(drawings) == html.count('class="plot"')
+    assert gzip.decompress(base64.b64decode(page.scripts[1])) == LIBRARY.read_bytes()
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
     assert len(sources) == 7
     for source in sources:
@@ -154,8 +184,14 @@ def test_everything_from_outside_is_escaped(tmp_path: Path) -> None:
         encoding="utf-8"
     )
     page = Page(html)
-    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "i"})
-    assert "<script" not in html
+    assert "i" not in {tag for tag, _ in page.tags}
+    assert html.count("<script") == len(page.scripts) == 3
+    assert "alert" not in html.replace(page.scripts[0], "").replace("&lt;script&gt;alert(", "")
+    assert "<" not in page.scripts[0]  # a script that holds data cannot be ended from within
+    words = [*_strings(json.loads(page.scripts[0]))]
+    assert any("&lt;script&gt;" in word for word in words)  # plotly.js reads its texts as HTML
+    assert not any("<" in word for word in words if "%{" not in word)
+    assert not any("<script" in word or "<i>" in word for word in words)
     assert NASTY in page.text
 
 

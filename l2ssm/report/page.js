@@ -1,0 +1,42 @@
+// Puts an interactive figure in the place of every still picture; if anything fails, the still pictures stay.
+(async () => {
+  "use strict";
+  const text = (id) => document.getElementById(id).textContent;
+  const drawings = JSON.parse(text("drawings"));
+  const packed = Uint8Array.from(atob(text("plotly")), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const library = document.createElement("script");
+  library.textContent = await new Response(stream).text();
+  document.head.append(library);
+
+  // As wide as there is room, but legible; as high as the rows of the legend need above the panels.
+  const sized = (home, drawing) => {
+    const { data, layout, least } = drawing;
+    const width = Math.min(layout.width, Math.max(home.parentElement.clientWidth, least));
+    const names = data.filter((trace) => trace.showlegend).map((trace) => trace.name.length);
+    const fitting = Math.max(1, Math.floor(width / (7.5 * Math.max(0, ...names) + 50)));
+    const oneRow = names.reduce((sum, n) => sum + 7.5 * n + 50, 0) < width;
+    const rows = !layout.showlegend || !names.length ? 0 : oneRow ? 1 : Math.ceil(names.length / fitting);
+    const titled = layout.annotations.some((note) => note.yanchor === "bottom");
+    const top = 20 * rows + (titled ? 28 : 10);
+    return { width, height: layout.height - layout.margin.t + top, "margin.t": top };
+  };
+
+  const touch = window.matchMedia("(pointer: coarse)").matches;
+  const buttons = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
+  const config = { displaylogo: false, modeBarButtons: [buttons] }; // none that sends anything
+  for (const home of document.querySelectorAll(".plot")) {
+    const drawing = drawings[Number(home.dataset.drawing)];
+    const picture = home.querySelector("img");
+    const figure = home.appendChild(document.createElement("div"));
+    figure.setAttribute("role", "img");
+    figure.setAttribute("aria-label", picture.alt);
+    const { width, height, "margin.t": t } = sized(home, drawing);
+    const margin = { ...drawing.layout.margin, t };
+    const layout = { ...drawing.layout, width, height, margin, dragmode: touch ? false : "zoom" };
+    await Plotly.newPlot(figure, drawing.data, layout, config);
+    home.classList.add("drawn");
+    window.addEventListener("resize", () => Plotly.relayout(figure, sized(home, drawing)));
+  }
+  document.documentElement.dataset.figures = "drawn";
+})().catch((error) => console.error("the figures stay still:", error));
