@@ -21,7 +21,7 @@ class About:
     Attributes:
         network: the numbers that are exported.
         precision: of them and of the arithmetic.
-        model_sha256: of the model they are from, None for a bare system.
+        model_sha256: of the model they are from, before any rounding; None for a bare system.
         certificate: a verified one about just these numbers, or None.
     """
 
@@ -68,7 +68,14 @@ def about(system: Any, precision: str, certificate: Certificate | None) -> About
             f"the certificate is about the system {certificate.digest[:12]}..., what is exported is "
             f"{network.digest[:12]}...; for float32 export what certified_float32 returned"
         )
-    return About(network, precision, model_digest(system), certificate)
+    return About(network, precision, _origin(system), certificate)
+
+
+def _origin(system: Any) -> str | None:
+    """The digest of the model, or of the one that was rounded to it."""
+    export = getattr(system, "info", {}).get("export")
+    origin = export.get("from") if isinstance(export, dict) else None
+    return origin if isinstance(origin, str) else model_digest(system)
 
 
 def certificate_sha256(certificate: Certificate) -> str:

@@ -54,24 +54,25 @@ class Calls:
                 first += part.size
         elif kind in ("sum", "top"):
             groups = self._contiguous(arguments[0]).reshape(out.size, -1)
-            reduce = np.add.reduce if kind == "sum" else np.maximum.reduce
-            self.calls.append(partial(reduce, groups, 1, None, out))
+            ones = np.ones(groups.shape[1], self.dtype)
+            sums, tops = partial(np.dot, groups, ones, out), partial(np.maximum.reduce, groups, 1, None, out)
+            self.calls.append(sums if kind == "sum" else tops)
         elif kind == "sigmoid":  # (1 + tanh(s / 2)) / 2
             self.calls += [
-                partial(np.multiply, *arguments, self._half, out),
-                partial(np.tanh, out, out),
-                partial(np.multiply, out, self._half, out),
-                partial(np.add, out, self._half, out),
+                partial(np.multiply, *arguments, self._half, out=out),
+                partial(np.tanh, out, out=out),
+                partial(np.multiply, out, self._half, out=out),
+                partial(np.add, out, self._half, out=out),
             ]
         elif kind == "softplus":
-            self.calls.append(partial(np.logaddexp, self._zero, *arguments, out))
+            self.calls.append(partial(np.logaddexp, self._zero, *arguments, out=out))
         elif kind == "erf":
             from scipy.special import erf
 
-            self.calls.append(partial(erf, *arguments, out))
+            self.calls.append(partial(erf, *arguments, out=out))
         else:
             assert kind in BINARY or len(arguments) == 1
-            self.calls.append(partial(getattr(np, kind), *arguments, out))
+            self.calls.append(partial(getattr(np, kind), *arguments, out=out))
 
     def _gathered(self, x: Array, places: NDArray[np.int64]) -> Array:
         """A view where the places are equally spaced, else a copy made by a call."""

@@ -46,7 +46,7 @@ class Runtime:
         self.network, self.precision = network, precision
         self._start, self._ready = start, ready
         self._u, self._x = np.zeros(network.n_u, dtype), np.zeros(network.n_x, dtype)
-        self._y, self._zeros = np.zeros(network.n_y, dtype), np.zeros(network.n_u, dtype)
+        self._y, self._finite = np.zeros(network.n_y, dtype), np.zeros(network.n_u, dtype=bool)
         program = Calls(step_program(network), {"u": self._u, "x": self._x}, dtype)
         self._calls = tuple(program.calls)
         self._y_of_step, self._x_next = program.results["y"], program.results["x_next"]
@@ -64,10 +64,10 @@ class Runtime:
         """
         if not self._ready:
             raise DataError("there is no initial state yet: call reset(u, y), simulate(u, y) or reset(x0=0) first")
-        if not (type(u) is np.ndarray and u.shape == self._zeros.shape and u.dtype == np.float64):
+        if not (type(u) is np.ndarray and u.shape == self._u.shape and u.dtype == np.float64):
             u = self._sample(u)
         self._u[:] = u
-        if self._zeros.dot(self._u) != 0.0:  # 0 times a number that is not finite is NaN
+        if np.count_nonzero(np.isfinite(self._u, out=self._finite)) != self._u.size:
             raise DataError(f"u is {u}, expected finite numbers")
         for call in self._calls:
             call()
@@ -137,7 +137,7 @@ class Runtime:
             sample = np.asarray(u, dtype=np.float64).reshape(-1)
         except (TypeError, ValueError) as error:
             raise DataError(f"u is not a sample of numbers: {error}") from None
-        if sample.shape != self._zeros.shape or np.iscomplexobj(u):
+        if sample.shape != self._u.shape or np.iscomplexobj(u):
             raise DataError(f"u has shape {np.shape(u)}, expected one sample of {self.network.n_u} real number(s)")
         return sample
 
