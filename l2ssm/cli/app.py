@@ -33,6 +33,8 @@ from l2ssm.cli.options import (
     Outputs,
     SampleTime,
     ScaffoldName,
+    Search,
+    Starts,
     States,
     StaticName,
     TimeAxis,
@@ -123,9 +125,12 @@ def fit(
     checkpoint: Annotated[
         Path | None, typer.Option(help="file kept up to date while fitting; where it exists the fit goes on from it")
     ] = None,
+    starts: Starts = 1,
+    search: Search = None,
 ) -> None:
     """Fit a model to a file or a benchmark; write model.l2ssm."""
     import l2ssm
+    from l2ssm.identification.selection import search_table
 
     source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark, dropna)
     train, n_init = source.dataset("train"), source.n_init(n_init, initial)
@@ -146,6 +151,8 @@ def fit(
         minutes=minutes,
         seed=seed,
         checkpoint=checkpoint,
+        starts=starts,
+        search=named_values(search, "--search") or None,
         progress=training_progress,
         **sizes,
         **gain,
@@ -154,7 +161,7 @@ def fit(
     model.save(output / MODEL)
     stale = remove_stale(output)
     source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
-    say(f"\n{model}\nstopped: {model.info['stopped']}; best step {model.info['best_step']}")
+    say(f"{search_table(model)}\n{model}\nstopped: {model.info['stopped']}; best step {model.info['best_step']}")
     if stale:
         say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
     say(f"wrote {output / MODEL}")

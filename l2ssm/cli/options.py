@@ -46,20 +46,24 @@ CarryState = Annotated[bool, typer.Option("--carry-state", help="windows go on f
 CellOptions = Annotated[
     list[str] | None, typer.Option("--cell-option", help="name=value of the cell, e.g. init=inv; once per option")
 ]
+Starts = Annotated[int, typer.Option(help="random starts; the best by short trials goes on")]
+Search = Annotated[
+    list[str] | None, typer.Option(help="values to choose among by short trials, e.g. n_x=[4,8]; once per option")
+]
 ModelFile = Annotated[Path, typer.Argument(help="model file written by fit")]
 
 
-def named_values(given: list[str] | None) -> dict[str, Any]:
-    """What `--cell-option` was given: numbers, true, false and {...} as in JSON, anything else as text.
+def named_values(given: list[str] | None, option: str = "--cell-option") -> dict[str, Any]:
+    """What such an option was given: numbers, true, false, [...] and {...} as in JSON, anything else as text.
 
     >>> named_values(["init=inv", "band_limit=0.5", "train_B=false"])
     {'init': 'inv', 'band_limit': 0.5, 'train_B': False}
     """
     values: dict[str, Any] = {}
-    for option in given or ():
-        name, equals, text = option.partition("=")
+    for pair in given or ():
+        name, equals, text = pair.partition("=")
         if not (name and equals):
-            raise OptionError(f"--cell-option is {option!r}, expected name=value")
+            raise OptionError(f"{option} is {pair!r}, expected name=value")
         try:
             values[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -26,6 +26,7 @@ from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
+from l2ssm.identification.selection import select
 from l2ssm.identification.windows import (
     Scored,
     consecutive_windows,
@@ -81,6 +82,8 @@ def fit(
     monitor: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    starts: int = 1,
+    search: Mapping[str, Sequence[Any]] | None = None,
 ) -> Model:
     """Fit a deep state-space model by the error of its free run; the best parameters on validation data are kept.
 
@@ -127,7 +130,13 @@ def fit(
         checkpoint: file that is written at each validation, whole or not at all, and removed when the fit is done; kept
             after Ctrl-C, a kill, or where the minutes are spent. Where it exists, `fit` goes on from it and returns
             the model of an uninterrupted fit, bit for bit on the same machine. The refinement, which has no steps to
-            go on from, is done again from its start.
+            go on from, is done again from its start. With starts or search it is that of the last fit: the trials are
+            made again.
+        starts: random starts to choose from by successive halving: all of them with few steps, the half of least
+            validation error again with twice as many, the last one as asked for. The trials take together about as
+            many steps as that fit, and a linear start each.
+        search: lists of values by the names of options, such as {"n_x": [4, 8], "layers": [2, 5]}: all combinations,
+            with `starts` seeds each, are candidates of the same halving. See `selection.SEARCHED` for the names.
 
     Raises:
         ModelFileError: a checkpoint that is truncated, altered or of something else.
@@ -139,6 +148,8 @@ def fit(
     """
     given, began = dict(locals()), time.monotonic()
     train, valid = _checked(train, valid)
+    if search is not None or starts != 1:
+        return select(fit, given | {"train": train, "valid": valid}, began)
     options = FitOptions.of(given, train, valid)
     rule = options.rule
     stats = train.statistics()

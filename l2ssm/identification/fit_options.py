@@ -93,7 +93,7 @@ class FitOptions:
         for name, what in (("minutes", "number"), ("gamma", "gain")):
             values[name] = None if values[name] is None else positive(name, values[name], what)
         values["cell"] = values["cell"] or ("lru" if values["gamma"] is None else "bounded")
-        values |= {name: _plain(name, values[name]) for name in ("cell_options", "scaffold_options")}
+        values |= {name: plain(name, values[name]) for name in ("cell_options", "scaffold_options")}
         criterion = checked_loss(values["loss"], values["huber_delta"], values["channel_weights"], train.n_y)
         values["huber_delta"], values["channel_weights"] = criterion.delta, list(criterion.channels)
         return cls(**values)
@@ -128,8 +128,8 @@ class FitOptions:
         return {name: getattr(self, name) for name in names}
 
 
-def _plain(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options as the model file will hold them, or an OptionError before anything is trained."""
+def plain(name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options as a model file will hold them, or an OptionError before anything is trained."""
     try:
         return dict(json.loads(json.dumps(dict(options or {}), allow_nan=False)))
     except (TypeError, ValueError) as error:

@@ -36,6 +36,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     ]
     return {
         "best_step": outcome.best_step,
+        "valid_loss": outcome.best_mse if math.isfinite(outcome.best_mse) else None,
         "stopped": outcome.reason,
         "rollbacks": outcome.rollbacks,
         "history": history,

@@ -50,6 +50,15 @@ def test_empty_cells_are_asked_about_then_masked(csv, tmp_path):
     assert "outputs that were not measured" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+def test_trials_are_listed(csv, tmp_path):
+    given = ["fit", csv, "-u", "u", "-y", "full", "--dt", 1, "--steps", 200, *FEW, "-o", tmp_path]
+    done = run(*given, "--search", "n_x=[2,3]", "--starts", 2)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("validation loss") == 6
+    assert load(tmp_path / "model.l2ssm").info["n_x"] in (2, 3)
+    assert "--search is 'n_x', expected name=value" in run(*given, "--search", "n_x").output
+
+
 def test_a_killed_command_goes_on(csv, tmp_path):
     """A real SIGKILL once there is a checkpoint; the same command again writes the model of an undisturbed one."""
     checkpoint, folders = tmp_path / "run.ckpt", (tmp_path / "killed", tmp_path / "whole")
