@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from l2ssm.export.precision import rounded
-from l2ssm.export.tape import BINARY, Operation, Program, progression
+from l2ssm.export.tape import ELEMENTWISE, Operation, Program, progression
 
 Array = NDArray[np.floating]
 Call = Callable[[], Any]
@@ -29,8 +29,7 @@ class Calls:
         tape = program.tape
         self.dtype = dtype
         self.calls: list[Call] = []
-        self._half = np.full(1, 0.5, dtype)
-        self._zero = np.zeros(1, dtype)
+        self._half, self._zero = np.array(0.5, dtype), np.array(0.0, dtype)
         self._where: dict[int, Array] = {k: rounded(v, dtype) for k, v in tape.constants.items()}
         self._where |= {value.number: given[name] for name, value in tape.inputs.items()}
         for operation in tape.operations:
@@ -45,6 +44,8 @@ class Calls:
             self._where[number] = self._gathered(arguments[0], operation.places)
             return
         out = self._where[number] = np.zeros(operation.out.size, self.dtype)
+        if kind in ELEMENTWISE:  # against no axis numpy needs no broadcasting, half of the time
+            arguments = [a.reshape(()) if a.size == 1 < out.size else a for a in arguments]
         if kind == "linear":
             self._linear(arguments[0], arguments[1], out)
         elif kind == "concat":
@@ -64,6 +65,9 @@ class Calls:
                 partial(np.multiply, out, self._half, out=out),
                 partial(np.add, out, self._half, out=out),
             ]
+        elif kind == "greater":
+            truth = np.zeros(out.size, dtype=bool)
+            self.calls += [partial(np.greater, *arguments, out=truth), partial(np.copyto, out, truth)]
         elif kind == "softplus":
             self.calls.append(partial(np.logaddexp, self._zero, *arguments, out=out))
         elif kind == "erf":
@@ -71,7 +75,7 @@ class Calls:
 
             self.calls.append(partial(erf, *arguments, out=out))
         else:
-            assert kind in BINARY or len(arguments) == 1
+            assert kind in ELEMENTWISE
             self.calls.append(partial(getattr(np, kind), *arguments, out=out))
 
     def _gathered(self, x: Array, places: NDArray[np.int64]) -> Array:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from l2ssm.export.float32 import certified_float32
 from l2ssm.errors import NotCertifiableError, OptionError
+from l2ssm.export.float32 import certified_float32
 from l2ssm.systems.state_space import StateSpace
 
 
