@@ -73,7 +73,7 @@ def _sources(network: Interconnection, system: Any, precision: str) -> tuple[str
     dtype = dtype_of(precision)
     bodies = [Body(step_program(network), {"u": "u", "x": "s->x"}, dtype, "c")]
     functions = [_function(STEP_HEAD, bodies[0], {"y": "y", "x_next": "s->x"})]
-    initial = start_program(system) if hasattr(system, "initial") else None
+    initial = start_program(system)
     if initial is not None:
         bodies.append(Body(initial, {"u_start": "u", "y_start": "y"}, dtype, "d"))
         functions.append(_function(START_HEAD, bodies[1], {"x0": "s->x"}))

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from l2ssm.export.tape import Program, Tape
-from l2ssm.identification.initial import projection
-
-if TYPE_CHECKING:
-    from l2ssm.identification.model import Model
+from l2ssm.identification.initial import InitialState, projection
 
 
-def start_program(model: Model) -> Program | None:
+def start_program(model: Any) -> Program | None:
     """(u_start, y_start) -> x0, n_init samples of each, time first; None where the state starts at zero.
 
     The standardisation is folded into the weights: x0 = W f + b, f the Legendre coefficients of every channel.
     """
-    initial, scaling, network = model.initial, model.scaling, model.network
-    if initial.kind != "encoder":
+    initial: InitialState | None = getattr(model, "initial", None)
+    if initial is None or initial.kind != "encoder":
         return None
+    scaling, network = model.scaling, model.network
     assert initial.weight is not None
     assert initial.bias is not None
     P, n = projection(initial.n_init), initial.n_init

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pytest
 import torch
 
 from l2ssm.cells import CELLS, SELECTIVE_CELLS
@@ -35,6 +36,12 @@ KINDS = {
         "scaffold_options": {"window": 5, "heads": 2},
     },
 }
+CASES = [
+    pytest.param(kind, precision, marks=[pytest.mark.slow] if precision == "float32" and " " in kind else [])
+    for kind in KINDS
+    for precision in ("float64", "float32")
+]
+"""Every kind in float64, every cell in float32; the rest in float32 is slow."""
 
 
 @functools.cache
