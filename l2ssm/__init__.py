@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from l2ssm.analysis import plots
+    from l2ssm.analysis.bla import bla
     from l2ssm.analysis.compare import compare
+    from l2ssm.analysis.frf import frf
     from l2ssm.analysis.horizon import horizon
     from l2ssm.analysis.linearization import linearize
     from l2ssm.analysis.operators import linear_operators
@@ -62,6 +64,7 @@ _HOME = {
     "SSMRegressor": "l2ssm.identification.estimator",
     "StateSpace": "l2ssm.systems.state_space",
     "benchmark": "l2ssm.data.benchmarks",
+    "bla": "l2ssm.analysis.bla",
     "certify": "l2ssm.certificates.compose",
     "compare": "l2ssm.analysis.compare",
     "deviation_tube": "l2ssm.certificates.tube",
@@ -71,6 +74,7 @@ _HOME = {
     "fit_many": "l2ssm.identification.fit_many",
     "fit_noise": "l2ssm.identification.prediction",
     "freeze": "l2ssm.networks.freeze",
+    "frf": "l2ssm.analysis.frf",
     "horizon": "l2ssm.analysis.horizon",
     "initialize": "l2ssm.identification.initialize",
     "linear_operators": "l2ssm.analysis.operators",
@@ -109,6 +113,7 @@ __all__ = [
     "SSMRegressor",
     "StateSpace",
     "benchmark",
+    "bla",
     "certify",
     "compare",
     "deviation_tube",
@@ -118,6 +123,7 @@ __all__ = [
     "fit_many",
     "fit_noise",
     "freeze",
+    "frf",
     "horizon",
     "initialize",
     "linear_operators",

@@ -28,7 +28,7 @@ ALLOWED = {
     "labs": set(),
     "cli": {"*"},
 }
-FREE = {"errors", "files", "options"}
+FREE = {"errors", "files", "options", "units"}
 HEAVY_ONLY_IN = {
     "cvxpy": {"certificates/lmi.py", "cli/doctor.py"},
     "matplotlib": {

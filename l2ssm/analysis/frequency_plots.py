@@ -16,6 +16,7 @@ from l2ssm.analysis.style import DASHES, INK, QUIET, line, marker, styled
 from l2ssm.analysis.subject import gain_unit
 from l2ssm.errors import OptionError
 from l2ssm.systems.state_space import StateSpace
+from l2ssm.units import per
 
 
 @styled
@@ -207,7 +208,7 @@ def _near_zero(phase: Any) -> Any:
 
 def _unit(one: StateSpace | FrequencyResponse, channel: tuple[int, int]) -> str:
     y, u = (one.output_units or ())[channel[0]], (one.input_units or ())[channel[1]]
-    return f"{y or '1'}/{u or '1'}" if y or u else ""
+    return per(y, u)
 
 
 def scaled(omega: Any, hz: bool) -> Any:

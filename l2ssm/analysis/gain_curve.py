@@ -14,6 +14,7 @@ from l2ssm.analysis.subject import Subject, gain_unit, network_of
 from l2ssm.data.plants.base import Plant
 from l2ssm.data.signals import multisine
 from l2ssm.errors import OptionError, SolverError
+from l2ssm.units import per
 
 System: TypeAlias = Subject | Plant
 
@@ -113,7 +114,7 @@ def _runner(system: System, mean: ArrayLike | None, T: int) -> tuple[Callable[[A
             except SolverError:
                 return np.full((T, plant.n_y), np.nan)
 
-        return simulate, plant.n_u, ins, f"{outs or '1'}/{ins or '1'}" if ins or outs else ""
+        return simulate, plant.n_u, ins, per(outs, ins)
     network = network_of(system)
     v0 = np.broadcast_to(np.asarray(0.0 if mean is None else mean, dtype=np.float64), (network.n_u,))
 

@@ -11,6 +11,7 @@ from scipy.linalg import block_diag
 from l2ssm.analysis.connect import series
 from l2ssm.analysis.subject import Array, Subject, network_of
 from l2ssm.errors import DataError, RealizationError
+from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Dynamic, Layer, Product, Residual
 from l2ssm.systems.stability import is_schur
 from l2ssm.systems.state_space import StateSpace
@@ -39,16 +40,36 @@ def linearize(model: Subject, u0: ArrayLike = 0.0) -> StateSpace:
     6.0
     """
     network = network_of(model)
+    v = constant_input(network, u0)
     if isinstance(network, StateSpace):
         return network
-    given = np.asarray(u0, dtype=np.float64)
-    if given.size not in (1, network.n_u) or given.ndim > 1 or not np.all(np.isfinite(given)):
-        raise DataError(f"u0 has shape {given.shape}, expected {network.n_u} finite numbers, one an input")
-    v = np.broadcast_to(given.reshape(-1), (network.n_u,)).copy()
     names = {id(layer): name for name, layer in network.dynamic_layers().items()}
     G, _ = _chain(network.layers, v, network.dt, names)
     labels = (network.input_names, network.output_names, None, network.input_units, network.output_units)
     return StateSpace(G.A, G.B, G.C, G.D, G.dt, *labels)
+
+
+def constant_input(network: Interconnection | StateSpace, u0: ArrayLike) -> Array:
+    """u0 as (n_u,), one number for all inputs spread over them.
+
+    Raises:
+        DataError: another size, or not finite.
+    """
+    given = np.asarray(u0, dtype=np.float64)
+    if given.size not in (1, network.n_u) or given.ndim > 1 or not np.all(np.isfinite(given)):
+        raise DataError(f"u0 is {u0!r}, expected {network.n_u} finite numbers, one an input")
+    return np.broadcast_to(given.reshape(-1), (network.n_u,)).copy()
+
+
+def settled(G: StateSpace, v: Array, name: str) -> Array:
+    """What the constant input v settles to: (C (I - A)^-1 B + D) v.
+
+    Raises:
+        RealizationError: G is not Schur stable.
+    """
+    if not is_schur(G):
+        raise RealizationError(f"{name} is not Schur stable: it has no steady state for every input")
+    return np.asarray(G.C @ np.linalg.solve(np.eye(G.n_x) - G.A, G.B @ v) + G.D @ v)
 
 
 def _chain(layers: Sequence[Layer], v: Array, dt: float, names: dict[int, str]) -> tuple[StateSpace, Array]:
@@ -63,10 +84,7 @@ def _chain(layers: Sequence[Layer], v: Array, dt: float, names: dict[int, str]) 
 
 def _layer(layer: Layer, v: Array, dt: float, names: dict[int, str]) -> tuple[StateSpace, Array]:
     if isinstance(layer, Dynamic):
-        G = layer.G
-        if not is_schur(G):
-            raise RealizationError(f"{names[id(layer)]} is not Schur stable: it has no steady state for every input")
-        return G, G.C @ np.linalg.solve(np.eye(G.n_x) - G.A, G.B @ v) + G.D @ v
+        return layer.G, settled(layer.G, v, names[id(layer)])
     if isinstance(layer, Residual):
         G, y = _chain(layer.layers, v, dt, names)
         return StateSpace(G.A, G.B, G.C, G.D + np.eye(v.size), dt), v + y

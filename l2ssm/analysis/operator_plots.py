@@ -15,6 +15,7 @@ from l2ssm.analysis.frequency_plots import scaled
 from l2ssm.analysis.style import ALARM, INK, QUIET, line, marker, styled
 from l2ssm.errors import OptionError
 from l2ssm.systems.state_space import StateSpace
+from l2ssm.units import per
 
 LONGEST = 5000  # samples of a response that is drawn
 MOST = 4  # channels of a side that are drawn
@@ -107,8 +108,7 @@ def _label(grid: Any, G: StateSpace) -> None:
     ins, outs = tuple(G.input_names or ()), tuple(G.output_names or ())
     in_units, out_units = tuple(G.input_units or ()), tuple(G.output_units or ())
     for i, j in np.ndindex(*grid.shape):
-        unit = f"{out_units[i] or '1'}/{in_units[j] or '1'}" if out_units[i] or in_units[j] else "-"
-        grid[i, j].set_ylabel(f"{outs[i]} ({unit})")
+        grid[i, j].set_ylabel(f"{outs[i]} ({per(out_units[i], in_units[j]) or '-'})")
         grid[i, j].yaxis.set_major_locator(MaxNLocator(nbins=5))
         grid[i, j].xaxis.set_major_locator(MaxNLocator(nbins=6))
         if i == 0:

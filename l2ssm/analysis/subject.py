@@ -13,6 +13,7 @@ from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.state_space import StateSpace
+from l2ssm.units import per
 
 Array = NDArray[np.float64]
 
@@ -80,7 +81,7 @@ def gain_unit(*systems: Interconnection | StateSpace) -> str:
     if len(pairs) != 1 or pairs == {("", "")}:
         return ""
     y, u = pairs.pop()
-    return f"{y or '1'}/{u or '1'}"
+    return per(y, u)
 
 
 def records_of(data: Dataset | Record, subject: Subject | None = None, *, missing: bool = False) -> list[Record]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING
 
+from l2ssm.units import per
+
 if TYPE_CHECKING:
     from l2ssm.certificates.certificate import Certificate, Claim
 
@@ -33,9 +35,7 @@ NOT_COVERED = (
 def gain_unit(certificate: Certificate) -> str:
     """Output unit / input unit where the channels agree, "" where they have none or differ."""
     out, into = set(certificate.network.output_units), set(certificate.network.input_units)
-    if len(out) > 1 or len(into) > 1 or out | into == {""}:
-        return ""
-    return f"{out.pop() or '1'}/{into.pop() or '1'}"
+    return per(out.pop(), into.pop()) if len(out) == len(into) == 1 else ""
 
 
 def sense(certificate: Certificate) -> str:

@@ -22,6 +22,8 @@ from l2ssm.identification.noise_model import NoiseModel, predicted
 from l2ssm.networks.scaling import Scaling
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.simulation import signal
+from l2ssm.systems.state_space import StateSpace
+from l2ssm.units import per
 
 if TYPE_CHECKING:
     from l2ssm.export.runtime import Runtime
@@ -139,6 +141,12 @@ class Model:
             y = data.y
         measured = None if y is None else signal(y, self.network.n_y, "y")
         return predicted(self.noise, self.network.digest, simulated, measured, k)
+
+    def linearize(self, u0: ArrayLike = 0.0) -> StateSpace:
+        """The Jacobian system at the steady state of the constant input u0, physical units; see `analysis.linearization`."""
+        from l2ssm.analysis.linearization import linearize
+
+        return linearize(self, u0)
 
     def _run(self, u: Array, y: Array | None, x0: ArrayLike | None) -> Array:
         if x0 is not None:
@@ -281,7 +289,7 @@ class Model:
     def gain_unit(self) -> str:
         """The unit of a gain, output per input; "" where the channels' units differ or are not known."""
         y, u = set(self.output_units), set(self.input_units)
-        return f"{min(y) or '1'}/{min(u) or '1'}" if len(y) == len(u) == 1 and (y | u) != {""} else ""
+        return per(min(y), min(u)) if len(y) == len(u) == 1 else ""
 
 
 def load(path: str | os.PathLike[str]) -> Model:

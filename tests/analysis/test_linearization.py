@@ -69,7 +69,7 @@ def test_small_deviations_from_the_steady_state_follow_it(name, u0):
 def test_what_has_no_linearization():
     G = system(2, 2, 0).G
     assert linearize(G) is G
-    with pytest.raises(DataError, match=r"u0 has shape \(3,\), expected 2 finite numbers"):
+    with pytest.raises(DataError, match=r"u0 is \[1.0, 2.0, 3.0\], expected 2 finite numbers"):
         linearize(network(CHAINS["static"]), [1.0, 2.0, 3.0])
     integrator = Dynamic(StateSpace([[1.0]], np.ones((1, 2)), np.ones((2, 1)), np.zeros((2, 2)), 0.1))
     with pytest.raises(RealizationError, match="block1 is not Schur stable"):
@@ -78,7 +78,9 @@ def test_what_has_no_linearization():
     small = {"layers": 1, "d_model": 2, "n_x": 2, "steps": 1, "initial": "zero"}
     selective = ls.fit(ls.Record(u, np.roll(u, 1), 1.0), cell="s6", **small)
     with pytest.raises(RealizationError, match="block0 is a Selective"):
-        linearize(selective)
+        selective.linearize()
+    linear = ls.fit(ls.Record(u, np.roll(u, 1), 1.0, units={"u": "V"}), cell="lru", **small)
+    assert linear.linearize(0.5).digest == linearize(linear, 0.5).digest
 
 
 def test_the_band_of_systems_holds_all_of_them():
