@@ -143,7 +143,7 @@ class Model:
         return predicted(self.noise, self.network.digest, simulated, measured, k)
 
     def linearize(self, u0: ArrayLike = 0.0) -> StateSpace:
-        """The Jacobian system at the steady state of the constant input u0, physical units; see `analysis.linearization`."""
+        """The Jacobian system at the steady state of the constant input u0: see `analysis.linearization`."""
         from l2ssm.analysis.linearization import linearize
 
         return linearize(self, u0)
