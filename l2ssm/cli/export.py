@@ -44,8 +44,19 @@ def export(
 
     dtype_of(precision)
     if to not in SUFFIXES or output.suffix != SUFFIXES[to]:
-        pairs = ", ".join(f"--to {kind} -o NAME{suffix}" for kind, suffix in SUFFIXES.items())
+        pairs = ", ".join(f"--to {target} -o NAME{suffix}" for target, suffix in SUFFIXES.items())
         raise OptionError(f"--to {to} -o {output}: expected one of {pairs}")
+    proved = "none" if uncertified else precision
+    for option, given, fits in (
+        ("--length", length is not None, to == "onnx"),
+        ("--name", name != "l2ssm", to == "c"),
+        ("--gamma", gamma is not None, proved == "float32"),
+        ("--kind", kind is not None, proved == "float32"),
+        ("--certificate", certificate is not None, proved == "float64"),
+    ):
+        if given and not fits:
+            flag = " --uncertified" if uncertified else ""
+            raise OptionError(f"{option} does not go with --to {to} --precision {precision}{flag}")
     file = model / MODEL if model.is_dir() else model
     fitted = l2ssm.load(file)
     proof: Certificate | None = None

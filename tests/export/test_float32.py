@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from export_models import apart, model_of, record
 
-from l2ssm.errors import NotCertifiableError, OptionError
+from l2ssm.certificates.compose import certify
+from l2ssm.errors import ExportError, NotCertifiableError, OptionError
 from l2ssm.export.float32 import certified_float32
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine, Contractive
 from l2ssm.systems.state_space import StateSpace
 
 
@@ -52,3 +59,64 @@ def test_refusals():
         certified_float32(StateSpace([[1 - 1e-9]], [[1e-9]], [[1.0]], [[0.0]]), 2.0)
     with pytest.raises(OptionError, match="gamma"):
         certified_float32(StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]]), -1.0)
+
+
+def test_a_whole_model():
+    model = model_of("bounded with gamma")
+    found = certified_float32(model)
+    assert (found.certificate.gamma, found.scale) == (3.0, 1.0)
+    assert found.certificate.verified
+    _, before = model.network.describe()
+    _, after = found.system.network.describe()
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array.astype(np.float32), err_msg=name)
+    assert found.system.info["export"]["from"] == model.digest
+    assert not found.system.parameters
+    u, y = record()
+    assert apart(found.system.simulate(u, y), model.simulate(u, y)) < 1e-5
+    assert load_again(found.system).digest == found.system.digest
+
+
+def load_again(model):
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "m.l2ssm")
+        return type(model).load(Path(folder) / "m.l2ssm")
+
+
+def test_a_model_is_shrunk_to_a_gain_just_below_its_own():
+    model = model_of("bounded with gamma")
+    product = certify(model, lower=False, method="product").gamma
+    gamma = product * (1 - 1e-6)
+    found = certified_float32(Interconnection(model.network.layers, 0.25, *labels(model)), gamma, time_limit=1e-3)
+    assert found.certificate.gamma == gamma
+    assert found.rounds > 1
+    assert 1 - 1e-4 < found.scale < 1
+    W = found.system.layers[-1].W
+    np.testing.assert_array_equal(W, W.astype(np.float32))
+    np.testing.assert_allclose(W, found.scale * model.network.layers[-1].W, rtol=1e-6)
+
+
+def labels(model):
+    return model.input_names, model.output_names, model.input_units, model.output_units
+
+
+def test_selective_models_are_proved_from_rest():
+    found = certified_float32(model_of("bounded_selective with gamma"))
+    assert (found.certificate.kind, found.certificate.gamma) == ("l2", 3.0)
+
+
+def test_without_a_gain_prescribed_whatever_is_proved():
+    found = certified_float32(model_of("bounded"), time_limit=2.0)
+    assert found.certificate.verified
+    assert found.certificate.digest == found.system.network.digest
+
+
+def test_models_without_a_finite_gain_are_refused():
+    with pytest.raises(NotCertifiableError, match="block0"):
+        certified_float32(model_of("s6"))
+    network = Interconnection((Affine(np.array([[1e39]]), np.zeros(1)),), 1.0, ("u",), ("y",), ("",), ("",))
+    with pytest.raises(ExportError, match="too large for float32"):
+        certified_float32(network)
+    turned = Interconnection((Contractive(np.eye(1), np.zeros(1), 0.5, "tanh"),), 1.0, ("u",), ("y",), ("",), ("",))
+    with pytest.raises(ExportError, match="last layer is a Contractive"):
+        certified_float32(turned, 0.5)
