@@ -35,6 +35,7 @@ class TrainingState:
         parameters: `state_dict` of what is trained.
         optimizer: the part "state" of its `state_dict`: tensors by name, by the number of the parameter.
         best: `state_dict` of the best validation.
+        mean: parameters averaged over the last steps, by name; empty before these.
         carried: end states of the last windows, or None.
     """
 
@@ -45,6 +46,7 @@ class TrainingState:
     parameters: State
     optimizer: dict[int, State]
     best: State
+    mean: State
     carried: Tensor | None
 
 
@@ -69,6 +71,7 @@ class Checkpoint:
         """Replace the file."""
         arrays = {f"parameters/{name}": tensor for name, tensor in state.parameters.items()}
         arrays |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+        arrays |= {f"mean/{name}": tensor for name, tensor in state.mean.items()}
         arrays |= {f"optimizer/{k}/{name}": t for k, part in state.optimizer.items() for name, t in part.items()}
         if state.carried is not None:
             arrays["carried"] = torch.view_as_real(state.carried)
@@ -122,6 +125,7 @@ class Checkpoint:
             _below("parameters/", tensors),
             optimizer,
             _below("best/", tensors),
+            _below("mean/", tensors),
             torch.view_as_complex(tensors["carried"]) if "carried" in tensors else None,
         )
 

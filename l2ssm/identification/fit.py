@@ -28,9 +28,11 @@ from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
 from l2ssm.identification.selection import select
 from l2ssm.identification.windows import (
+    Batch,
     Scored,
     consecutive_windows,
     hold_out,
+    prediction_windows,
     random_windows,
     spread_windows,
     standardise,
@@ -40,6 +42,7 @@ from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
 
 HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
+REFINED = 64 * 512  # samples of windows with a horizon, on which L-BFGS works
 HELD_OUT_WORDS = f"{HELD_OUT:.0%} of the training samples, {BLOCKS} blocks a record"
 
 
@@ -68,6 +71,7 @@ def fit(
     weights: Mapping[str, Any] | None = None,
     initial: str = "encoder",
     n_init: int | None = None,
+    horizon: int | None = None,
     window: int = 512,
     batch: int = 8,
     carry_state: bool = False,
@@ -75,6 +79,7 @@ def fit(
     refine_steps: int | None = None,
     learning_rate: float = 1e-2,
     weight_decay: float | None = None,
+    average: float = 0.0,
     validate_every: int = 100,
     patience: int | None = None,
     minutes: float | None = None,
@@ -111,6 +116,9 @@ def fit(
             the y that stands there: what was not measured is better NaN in a record made with missing=True.
         initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
+        horizon: the errors of predictions 1, ..., horizon steps ahead are minimised instead of those of the free run,
+            in training, validation and `info["valid_loss"]`: windows are n_init + horizon samples long, each from the
+            state that the encoder reads from its first n_init. `info["valid_rmse"]` stays that of the free run.
         window, batch: training windows: samples, number.
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.
@@ -120,6 +128,8 @@ def fit(
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none; default
             100 over the number of training samples, at most 0.1: what speaks for small weights is worth 100 samples.
+        average: share of the steps, the last ones, whose parameters are averaged as well; the mean is kept, and
+            refined, where its validation error is the smaller one, and info["averaged"] says so.
         validate_every: steps between validations.
         patience: validations without improvement before stopping; None: never.
         minutes: wall-clock budget of all that is done, the linear start included, which is never cut short: where it
@@ -170,11 +180,12 @@ def fit(
         }
         file = Checkpoint(checkpoint, options.trajectory | data | {"versions": versions()})
     windows = consecutive_windows if carry_state else random_windows
+    spread, judged = _batches(fitted, checked, options)
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
             windows(fitted, rule, window=options.window, batch=options.batch, seed=options.seed),
-            whole_records(checked, rule),
+            judged,
             steps=options.steps,
             learning_rate=options.learning_rate,
             weight_decay=options.weight_decay,
@@ -182,6 +193,7 @@ def fit(
             patience=options.patience,
             minutes=options.minutes,
             began=began,
+            average=options.average,
             prescribed=prescribed,
             monitor=None if options.monitor is None else GainMonitor(deep, options.monitor),
             progress=progress,
@@ -189,8 +201,8 @@ def fit(
         )
         refine(
             trainee,
-            spread_windows(fitted, rule, window=options.window),
-            whole_records(checked, rule),
+            spread,
+            judged,
             outcome,
             iterations=options.refine_steps,
             minutes=options.minutes,
@@ -229,6 +241,15 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
     if made[1] is not None:
         Dataset([r.renamed(f"{part}/{r.name}") for part, d in zip("tv", made, strict=True) if d is not None for r in d])
     return made[0], made[1]
+
+
+def _batches(fitted: list[Scored], checked: list[Scored], options: FitOptions) -> tuple[list[Batch], list[Batch]]:
+    """What is refined on, and what is validated on: free runs, or predictions up to a horizon."""
+    rule, k = options.rule, options.horizon
+    if k is None:
+        return spread_windows(fitted, rule, window=options.window), whole_records(checked, rule)
+    most = REFINED // (rule.n_init + k)
+    return prediction_windows(fitted, rule, horizon=k, most=most), prediction_windows(checked, rule, horizon=k)
 
 
 def _training_and_validation(

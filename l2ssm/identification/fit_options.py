@@ -23,7 +23,7 @@ SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a 
 
 LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "window": 1, "batch": 1, "validate_every": 1, "seed": 0}
 LEAST_OR_NONE = {"static_layers": 1, "hidden": 1, "n_init": 0, "steps": 1, "refine_steps": 0, "patience": 1,
-                 "monitor": 1}  # fmt: skip
+                 "monitor": 1, "horizon": 1}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class FitOptions:
     linear_start: bool | None
     initial: str
     n_init: int
+    horizon: int | None
     window: int
     batch: int
     carry_state: bool
@@ -54,6 +55,7 @@ class FitOptions:
     refine_steps: int
     learning_rate: float
     weight_decay: float
+    average: float
     validate_every: int
     patience: int | None
     minutes: float | None
@@ -77,18 +79,29 @@ class FitOptions:
                 values[name] = integer(name, values[name], least)
         lengths = [record.T for data in (train, valid) if data is not None for record in data]
         samples = sum(record.T for record in train)
+        if values["n_init"] is None:
+            values["n_init"] = 0 if values["initial"] == "zero" else max(1, min(50, min(lengths) // 4))
+        if values["horizon"] is not None:
+            if values["initial"] != "encoder" or values["carry_state"]:
+                raise OptionError(
+                    f"horizon needs the state at the start of every window: initial='encoder', not "
+                    f"{values['initial']!r}, and no carry_state"
+                )
+            values["window"] = values["n_init"] + values["horizon"]
         lives = math.inf if values["carry_state"] else values["window"]
         values["slowest"] = SLOWEST * min(lives, max(record.T for record in train))
         if values["steps"] is None:
             values["steps"] = int(np.clip(samples // 5, *STEPS))
         if values["refine_steps"] is None:
             values["refine_steps"] = values["steps"] // 20
-        if values["n_init"] is None:
-            values["n_init"] = 0 if values["initial"] == "zero" else max(1, min(50, min(lengths) // 4))
         if values["weight_decay"] is None:
             values["weight_decay"] = min(DECAY, PRIOR / samples)
         elif values["weight_decay"] != 0:
             values["weight_decay"] = positive("weight_decay", values["weight_decay"])
+        share = values["average"]
+        if share != 0 and positive("average", share, "share") > 1:
+            raise OptionError(f"average is {share!r}, expected a share of the steps, at most 1")
+        values["average"] = float(share)
         values["learning_rate"] = positive("learning_rate", values["learning_rate"])
         for name, what in (("minutes", "number"), ("gamma", "gain")):
             values[name] = None if values[name] is None else positive(name, values[name], what)
@@ -123,8 +136,8 @@ class FitOptions:
     @property
     def training(self) -> dict[str, Any]:
         """What a model file tells about the training."""
-        names = ("gamma_start", "gain_penalty", "steps", "refine_steps", "window", "batch", "carry_state",
-                 "learning_rate", "weight_decay", "loss", "huber_delta", "channel_weights")  # fmt: skip
+        names = ("gamma_start", "gain_penalty", "steps", "refine_steps", "horizon", "window", "batch", "carry_state",
+                 "learning_rate", "weight_decay", "average", "loss", "huber_delta", "channel_weights")  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 

@@ -39,6 +39,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "valid_loss": outcome.best_mse if math.isfinite(outcome.best_mse) else None,
         "stopped": outcome.reason,
         "rollbacks": outcome.rollbacks,
+        "averaged": outcome.averaged,
         "history": history,
     }
 

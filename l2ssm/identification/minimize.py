@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from l2ssm.errors import FitError
+from l2ssm.identification.averaging import TailAverage
 from l2ssm.identification.checkpoint import Checkpoint, TrainingState
 from l2ssm.identification.losses import Loss
 from l2ssm.identification.outcome import ALL_STEPS, BUDGET, INTERRUPTED, Outcome, Progress
@@ -89,6 +90,7 @@ def minimize(
     patience: int | None,
     minutes: float | None,
     began: float | None = None,
+    average: float = 0.0,
     prescribed: PrescribedGainTraining | None = None,
     monitor: Callable[[int], float | None] | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -107,6 +109,8 @@ def minimize(
         patience: validations without an improvement after which to stop; None: never.
         minutes: wall-clock budget; None: none.
         began: the `time.monotonic()` that it counts from; None: now.
+        average: share of the steps, the last ones, over which the parameters are averaged too; the mean is kept where
+            its validation error is the smaller one.
         prescribed: what happens to a prescribed gain.
         monitor: called with the number of each validation (1, 2, ...) for the gain to report.
         progress: called at each validation.
@@ -120,7 +124,7 @@ def minimize(
     optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate, fused=True)
     prescribed = prescribed or PrescribedGainTraining(trainee.model, steps)
     resumed = None if checkpoint is None else checkpoint.read()
-    first, running, carried = 0, math.nan, None
+    first, running, carried, tail = 0, math.nan, None, TailAverage(trainee, steps, average)
     if resumed is None:
         prescribed.before_validation()
         start = evaluate(trainee, valid)
@@ -130,7 +134,7 @@ def minimize(
         first, running, carried, outcome = resumed.step, resumed.running, resumed.carried, resumed.outcome
         trainee.load_state_dict(resumed.parameters)
         optimizer.load_state_dict(optimizer.state_dict() | {"state": resumed.optimizer})
-        best, began = resumed.best, began - resumed.seconds
+        best, began, tail.mean = resumed.best, began - resumed.seconds, resumed.mean
         next(islice(batches, first, first), None)
     last_good, step = _snapshot(trainee, optimizer), first
     try:
@@ -154,6 +158,7 @@ def minimize(
                 if outcome.rollbacks > MAX_ROLLBACKS:
                     outcome.reason = f"more than {MAX_ROLLBACKS} non-finite steps"
                     break
+            tail.add(step)
             late = minutes is not None and time.monotonic() - began > 60 * minutes
             if step % validate_every and step != steps and not late:
                 continue
@@ -165,14 +170,22 @@ def minimize(
             if math.isfinite(mse):
                 last_good = _snapshot(trainee, optimizer)
             if mse < outcome.best_mse:
-                outcome.best_mse, outcome.best_step, best = mse, step, last_good[0]
+                outcome.best_mse, outcome.best_step, outcome.averaged, best = mse, step, False, last_good[0]
+            if tail.mean:
+                with tail.applied():
+                    prescribed.before_validation()
+                    mean_mse = evaluate(trainee, valid)
+                    if mean_mse < outcome.best_mse:
+                        outcome.best_mse, outcome.best_step, outcome.averaged = mean_mse, step, True
+                        best = copy.deepcopy(trainee.state_dict())
             if late:
                 outcome.reason = f"{BUDGET} {minutes} minutes is spent"
             elif patience is not None and step - outcome.best_step >= patience * validate_every:
                 outcome.reason = f"no improvement in {patience} validations"
             if checkpoint is not None and math.isfinite(mse) and not late:
                 seconds, moments = report.seconds, last_good[1]["state"]
-                checkpoint.write(TrainingState(step, running, seconds, outcome, last_good[0], moments, best, carried))
+                parts = last_good[0], moments, best, tail.mean, carried
+                checkpoint.write(TrainingState(step, running, seconds, outcome, *parts))
             if progress is not None:
                 progress(report)
             if outcome.reason != ALL_STEPS:

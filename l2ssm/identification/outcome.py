@@ -28,10 +28,11 @@ class Progress:
 
 @dataclass
 class Outcome:
-    """The best step, why the loop ended, and what happened on the way."""
+    """The best step, why the loop ended, whether an average of parameters was kept, and what happened on the way."""
 
     best_step: int = 0
     best_mse: float = math.inf
     reason: str = ALL_STEPS
     rollbacks: int = 0
+    averaged: bool = False
     history: list[Progress] = field(default_factory=list)

@@ -95,6 +95,21 @@ def whole_records(records: Sequence[Scored], initial: InitialState) -> list[Batc
     return [_batch([record], initial, [False]) for record in records]
 
 
+def prediction_windows(
+    records: Sequence[Scored], initial: InitialState, *, horizon: int, most: int | None = None, batch: int = 64
+) -> list[Batch]:
+    """Windows of n_init + horizon samples, one after the other so that each sample from n_init on is in one horizon.
+
+    Those in which nothing is scored are left out, and every so many-th alone is taken where they are more than `most`.
+    """
+    length = initial.n_init + horizon
+    cuts = [_cut(r, first, length) for r in records for first in range(0, len(r.u) - initial.n_init, horizon)]
+    cuts = [cut for cut in cuts if cut.scored[initial.n_init :].any()]
+    cuts = cuts[:: 1 if most is None else -(-len(cuts) // most)]
+    groups = [cuts[k : k + batch] for k in range(0, len(cuts), batch)]
+    return [_batch(group, initial, [False] * len(group)) for group in groups]
+
+
 def random_windows(
     records: Sequence[Scored], initial: InitialState, *, window: int, batch: int, seed: int
 ) -> Iterator[Batch]:
