@@ -108,6 +108,34 @@ def test_resumed_after_a_kill(tmp_path):
     assert_same(resumed, fit(record(), **OPTIONS))
 
 
+def test_a_kill_while_the_file_is_written_leaves_the_one_before(tmp_path):
+    """SIGKILL when the second checkpoint stands in its temporary file, before it takes the place of the first."""
+    file = tmp_path / "run.ckpt"
+    script = textwrap.dedent(
+        f"""
+        import os, signal, sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from l2ssm import fit
+        from test_checkpoint import OPTIONS, record
+        replace, written = os.replace, []
+        def dying(*names):
+            written.append(names)
+            if len(written) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            replace(*names)
+        os.replace = dying
+        fit(record(), checkpoint={str(file)!r}, **OPTIONS)
+        """
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(list(tmp_path.iterdir())) == 2
+    steps = []
+    resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **OPTIONS)
+    assert steps[0] == 6
+    assert_same(resumed, fit(record(), **OPTIONS))
+
+
 def test_spent_minutes_keep_the_file_and_more_minutes_go_on(tmp_path):
     file = tmp_path / "run.ckpt"
     fit(record(), checkpoint=file, progress=stop_at(3), **OPTIONS)
@@ -156,6 +184,21 @@ def test_damaged_files_are_refused(tmp_path, written):
     fit(record(), **OPTIONS).save(model)
     with pytest.raises(ModelFileError, match="is no checkpoint of a fit"):
         fit(record(), checkpoint=model, **OPTIONS)
+
+
+def test_minutes_that_end_in_the_refinement_keep_the_file(tmp_path, monkeypatch):
+    """The steps are done, the refinement is not: it says so, and is made again with more minutes."""
+    file, clock, options = tmp_path / "run.ckpt", {"now": 0.0}, OPTIONS | {"refine_steps": 60}
+    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
+
+    def late(report):
+        clock["now"] = 1000.0 if report.step > 9 else clock["now"]
+
+    short = fit(record(), checkpoint=file, minutes=10, progress=late, **options)
+    assert short.info["stopped"] == "the budget of 10.0 minutes is spent"
+    assert file.exists()
+    assert len([report for report in short.info["history"] if report["step"] > 9]) == 1
+    assert_same(fit(record(), checkpoint=file, minutes=100, **options), fit(record(), **options))
 
 
 def test_no_folder(tmp_path):

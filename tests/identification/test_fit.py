@@ -96,6 +96,45 @@ def test_interrupt_returns_the_best_so_far():
     assert model.info["best_step"] in (20, 40)
 
 
+def test_gradients_are_clipped(monkeypatch):
+    """However steep the loss, no optimiser step sees a gradient of norm above 1."""
+    from l2ssm.identification import minimize
+
+    true_error, true_step, norms = minimize.squared_error, torch.optim.AdamW.step, []
+    monkeypatch.setattr(minimize, "squared_error", lambda *given: (1e6 * (found := true_error(*given))[0], found[1]))
+
+    def step(self, *given):
+        grads = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
+        norms.append(float(torch.sqrt(sum(g.double().square().sum() for g in grads))))
+        return true_step(self, *given)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    fit(lag(), **SMALL)
+    assert len(norms) == 60
+    assert max(norms) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_minutes_count_the_linear_start(monkeypatch):
+    """A start that takes them all leaves one step; it is never cut short itself."""
+    import time
+
+    from l2ssm.identification import fit as fitting
+
+    true_start, clock, now = fitting.start_linear, {"late": 0.0}, time.monotonic
+
+    def slow(*given):
+        clock["late"] = 600.0
+        return true_start(*given)
+
+    monkeypatch.setattr(fitting, "start_linear", slow)
+    monkeypatch.setattr(time, "monotonic", lambda: now() + clock["late"])
+    reports: list[Progress] = []
+    options = SMALL | {"layers": 2, "linear_start": True, "refine_steps": 5}
+    model = fit(lag(), minutes=5, progress=reports.append, **options)
+    assert model.info["stopped"] == "the budget of 5.0 minutes is spent"
+    assert [report.step for report in reports] == [1]
+
+
 def test_divergence_is_rolled_back_then_reported(monkeypatch):
     """Steps with non-finite gradients change nothing; when only such steps come, the fit says so."""
     from l2ssm.identification import minimize
