@@ -158,7 +158,7 @@ def recall(folder: Path) -> tuple[Source | None, str | None]:
             _check(name, value)
         fields["inputs"], fields["outputs"] = tuple(fields["inputs"]), tuple(fields["outputs"])
         return Source(**fields), command
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{path} is not a run file of l2ssm: {error}") from None
 
 

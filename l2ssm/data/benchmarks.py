@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from l2ssm.data.dataset import Dataset
+from l2ssm.data.matlab_sizes import check_matlab_sizes
+from l2ssm.data.numpy_files import read_npz
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, MissingDataError, OptionError
 
@@ -97,14 +99,17 @@ def _load(relative: str, *variables: str) -> list[Any]:
     path = find_file(relative)
     try:
         if path.suffix == ".npz":
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                return [archive[variable] for variable in variables]
-        from scipy.io import loadmat
+            content: Mapping[str, Any] = read_npz(path)
+        else:
+            from scipy.io import loadmat
 
-        content = loadmat(path)
+            check_matlab_sizes(path)
+            content = loadmat(path)
         return [content[variable] for variable in variables]
     except KeyError as error:
         raise DataError(f"{path} has no variable {error}; expected {', '.join(variables)}") from None
+    except DataError:
+        raise
     except Exception as error:  # parsers of foreign files raise whatever they like
         raise DataError(f"{path} cannot be read: {error}") from None
 

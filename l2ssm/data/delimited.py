@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from l2ssm.data.arrays import FloatArray
 from l2ssm.data.columns import Columns
+from l2ssm.data.limits import check_expansion
 from l2ssm.errors import DataError, OptionError
 
 COMMENT = ("#", "%", "//")
@@ -149,6 +150,7 @@ def _columns(path: Path, names: list[str] | None, rows: list[Line], mark: str) -
     for row in rows:
         if any(row.fields[width:]):
             raise DataError(f"{path}, line {row.number}: {len(row.fields)} fields, but there are {width} columns")
+    check_expansion(8 * width * len(rows), path.stat().st_size, f"{path}, {len(rows)} lines of {width} columns")
     table = [(row.fields + [""] * width)[:width] for row in rows]
     kept = [index for index in range(width) if (names is not None and names[index]) or any(row[index] for row in table)]
     titles = [names[index] if names is not None and names[index] else str(index) for index in kept]

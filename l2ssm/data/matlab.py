@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from l2ssm.data.limits import check_expansion
+from l2ssm.data.matlab_sizes import check_matlab_sizes
 from l2ssm.errors import DataError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -22,6 +24,7 @@ def read_matlab(path: Path) -> dict[str, Any]:
         return read_hdf5(path)
     from scipy.io import loadmat
 
+    check_matlab_sizes(path)
     try:
         content = loadmat(path)
     except Exception as error:  # scipy raises many kinds for files that are no MATLAB files
@@ -67,36 +70,67 @@ def read_hdf5(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{path} is an HDF5 file (MATLAB v7.3); reading it needs h5py: pip install l2ssm[data]"
         ) from None
-    variables: dict[str, Any] = {}
     try:
         with h5py.File(path, "r") as file:
-            _walk(file, "", file, variables)
-    except OSError as error:
+            return _Walk(file, path).variables
+    except DataError:
+        raise
+    except Exception as error:  # h5py raises many kinds for what is damaged
         raise DataError(f"{path} cannot be read as HDF5: {error}") from None
-    return variables
 
 
-def _walk(group: Any, prefix: str, file: Any, variables: dict[str, Any]) -> None:
-    import h5py
+class _Walk:
+    """The variables of an HDF5 file; no link or data set leads out of it, no group is entered twice."""
 
-    for key, item in group.items():
-        if key.startswith("#"):  # MATLAB keeps the contents of cells in #refs#
-            continue
-        name = f"{prefix}{key}"
-        if isinstance(item, h5py.Group):
-            _walk(item, f"{name}.", file, variables)
-        elif item.dtype == h5py.ref_dtype:
-            cells = np.asarray(item).T.ravel(order="F") if item.shape else np.asarray(item).ravel()
-            variables[name] = [_array(file[cell]) for cell in cells]
-        elif item.dtype.kind in "buifc" and item.attrs.get("MATLAB_class", b"double") != b"char":
-            variables[name] = _array(item)
+    def __init__(self, file: Any, path: Path) -> None:
+        self.variables: dict[str, Any] = {}
+        self._file, self._path, self._seen = file, path, set[int]()
+        self._claimed = 0
+        self._enter(file, "")
 
+    def _enter(self, group: Any, prefix: str) -> None:
+        import h5py
 
-def _array(dataset: Any) -> Any:
-    """The numbers of a data set, in MATLAB's own order of dimensions if MATLAB wrote it."""
-    if dataset.attrs.get("MATLAB_empty", 0):
-        return np.zeros((0, 0))
-    values = np.asarray(dataset)
-    if values.dtype.names == ("real", "imag"):
-        values = values["real"] + 1j * values["imag"]
-    return values.T if "MATLAB_class" in dataset.attrs else values
+        address = h5py.h5o.get_info(group.id).addr
+        if address in self._seen:
+            return
+        self._seen.add(address)
+        for key in group:
+            link = group.get(key, getlink=True)
+            if key.startswith("#") or isinstance(
+                link, h5py.ExternalLink
+            ):  # MATLAB keeps the contents of cells in #refs#
+                continue
+            item, name = group.get(key), f"{prefix}{key}"
+            if isinstance(item, h5py.Group):
+                self._enter(item, f"{name}.")
+            elif isinstance(item, h5py.Dataset):
+                self._keep(item, name)
+
+    def _keep(self, item: Any, name: str) -> None:
+        import h5py
+
+        if item.dtype == h5py.ref_dtype:
+            cells = self._values(item, name)
+            ordered = cells.T.ravel(order="F") if item.shape else cells.ravel()
+            self.variables[name] = [self._array(self._file[cell], name) for cell in ordered]
+        elif item.dtype.names == ("real", "imag") or (
+            item.dtype.kind in "buifc" and item.attrs.get("MATLAB_class", b"double") != b"char"
+        ):
+            self.variables[name] = self._array(item, name)
+
+    def _array(self, dataset: Any, name: str) -> Any:
+        """The numbers of a data set, in MATLAB's own order of dimensions if MATLAB wrote it."""
+        if dataset.attrs.get("MATLAB_empty", 0):
+            return np.zeros((0, 0))
+        values = self._values(dataset, name)
+        if values.dtype.names == ("real", "imag"):
+            values = values["real"] + 1j * values["imag"]
+        return values.T if "MATLAB_class" in dataset.attrs else values
+
+    def _values(self, dataset: Any, name: str) -> Any:
+        if dataset.is_virtual or dataset.external:
+            raise DataError(f"{self._path}: the numbers of {name!r} are in other files; copy them into this one")
+        self._claimed += dataset.size * dataset.dtype.itemsize
+        check_expansion(self._claimed, self._path.stat().st_size, str(self._path))
+        return np.asarray(dataset)

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from l2ssm.data.arrays import FloatArray, as_samples
 from l2ssm.data.columns import Columns, Key, Selection, records_from_columns
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.delimited import read_delimited
+from l2ssm.data.limits import check_expansion
 from l2ssm.data.matlab import is_hdf5, read_hdf5, read_matlab
+from l2ssm.data.numpy_files import read_npy, read_npz
 from l2ssm.data.record import Record
 from l2ssm.data.variables import records_from_variables
 from l2ssm.errors import DataError, MissingDataError, OptionError
@@ -113,7 +113,7 @@ def _records(
     if suffix == ".mat":
         return records_from_variables(read_matlab(path), chosen, str(path), vectors=True)
     if suffix == ".npz":
-        return records_from_variables(_npz(path), chosen, str(path), vectors=False)
+        return records_from_variables(read_npz(path), chosen, str(path), vectors=False)
     if not is_hdf5(path):
         raise DataError(f"{path} is not an HDF5 file, whatever its name ends in")
     return records_from_variables(read_hdf5(path), chosen, str(path), vectors=False)
@@ -125,24 +125,8 @@ def _tabular(chosen: Selection) -> Selection:
     return chosen
 
 
-def _npz(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # zip, pickle and header errors of many kinds
-        raise DataError(f"{path} is not an .npz file of plain arrays: {error}") from None
-
-
 def _npy(path: Path) -> Columns:
-    try:
-        with path.open("rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except Exception as error:  # pickle and header errors of many kinds
-        raise DataError(f"{path} is not an .npy file of plain numbers: {error}") from None
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} is not an .npy file of plain numbers: it is an archive")
+    array = read_npy(path)
     names = array.dtype.names
     if names is None and array.ndim != 2:
         raise DataError(f"{path} has shape {array.shape}; expected (T, columns) or named fields")
@@ -161,11 +145,16 @@ def _parquet(path: Path) -> Columns:
             raise DataError(f"{path} is not a parquet file, whatever its name ends in")
     try:
         import pandas
-        import pyarrow  # noqa: F401  # pandas reads parquet with it
+        import pyarrow.parquet
     except ImportError:
         raise DataError(f"reading {path} needs pandas and pyarrow: pip install l2ssm[data]") from None
     try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            shape = (file.metadata.num_rows, file.metadata.num_columns)
+        check_expansion(8 * shape[0] * shape[1], path.stat().st_size, f"{path}, {shape[0]} rows of {shape[1]} columns")
         frame = pandas.read_parquet(path, engine="pyarrow")
+    except DataError:
+        raise
     except Exception as error:  # pyarrow raises its own kinds
         raise DataError(f"{path} cannot be read as parquet: {error}") from None
     return Columns.of_frame(frame, str(path))

@@ -90,7 +90,7 @@ class Result:
             if content.pop("schema") != SCHEMA:
                 raise ValueError(f"not of schema {SCHEMA}")
             return cls(**content)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DataError(f"{path} is not a result of bench accuracy: {error}") from None
 
 

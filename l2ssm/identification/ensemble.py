@@ -182,7 +182,7 @@ class Ensemble:
                 raise ModelFileError(f"{path} is not of schema {SCHEMA!r}")
             failures = {int(entry["seed"]): str(entry["failure"]) for entry in content["failures"]}
             entries = [(int(e["seed"]), Path(folder) / Path(e["file"]).name, e["sha256"]) for e in content["models"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             if isinstance(error, ModelFileError):
                 raise
             raise ModelFileError(f"{path} is not the index of an ensemble: {error}") from None

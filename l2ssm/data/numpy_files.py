@@ -1,0 +1,67 @@
+""".npy and .npz files: plain arrays, no pickle, their size compared with the file before anything is read."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from l2ssm.data.limits import check_expansion
+from l2ssm.errors import DataError
+
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,  # only the encoding of names differs
+}
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array of a .npy file.
+
+    Raises:
+        DataError: not an .npy file of plain numbers, or shorter than it says.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_header(file, path.stat().st_size)
+            file.seek(0)
+            return np.asarray(np.load(file, allow_pickle=False))
+    except Exception as error:  # header errors of many kinds
+        raise DataError(f"{path} is not an .npy file of plain numbers: {error}") from None
+
+
+def read_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """name -> array of a .npz file.
+
+    Raises:
+        DataError: not an .npz file of plain arrays, or one that would fill the memory.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            check_expansion(sum(info.file_size for info in members), path.stat().st_size, "the archive")
+            for info in members:
+                with archive.open(info) as member:
+                    _check_header(member, info.file_size)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except Exception as error:  # zip and header errors of many kinds
+        raise DataError(f"{path} is not an .npz file of plain arrays: {error}") from None
+
+
+def _check_header(file: IO[bytes], size: int) -> None:
+    """ValueError where the array that a header tells of is not in the `size` bytes of the file."""
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:
+        raise ValueError(f"version {version} of the format is unknown")
+    shape, _, dtype = HEADERS[version](file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are never read")
+    held, claimed = size - file.tell(), math.prod(shape) * dtype.itemsize
+    if claimed > held or (held == 0 and any(n > size for n in shape)):
+        raise ValueError(f"an array {shape} of {dtype} takes {claimed} bytes, the file holds {held}")
