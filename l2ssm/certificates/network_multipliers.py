@@ -229,19 +229,23 @@ def minimise(problem: Problem, point: Point, beta: float, gap: float, clock: Clo
     """
     before = np.inf
     while True:
-        point = _descend(problem, point, beta, clock)
+        point = descend(problem, point, beta, clock)
         optimum = (GROWTH * point.g - before) / (GROWTH - 1)
         if point.g - optimum < gap * point.g or beta > LAST:
             return point, beta
         beta, before = beta * GROWTH, point.g
 
 
-def _descend(problem: Problem, point: Point, beta: float, clock: Clock) -> Point:
-    """Newton's method at one beta."""
+def descend(problem: Problem, point: Point, beta: float, clock: Clock, steps: int = 50) -> Point:
+    """Newton's method at one beta.
+
+    Raises:
+        SolverError: point is not feasible, or the time is over.
+    """
     value = problem.value(point, beta)
     if not np.isfinite(value):
         raise SolverError("the multipliers are not feasible")
-    for _ in range(50):
+    for _ in range(steps):
         clock.check()
         step, decrease = _newton_step(point, *problem.newton(point, beta))
         best, better = point, value

@@ -64,7 +64,7 @@ def _search(layers: Sequence[Layer], rest: bool, gap: float, clock: Clock) -> Mu
     point, beta, rough = None, FIRST, max(gap, ROUGH)
     for _ in range(ROUNDS):
         problem = Problem(forms, evaluate(layers, rest, theta))
-        point = problem.start() if point is None else _feasible(problem, point)
+        point = problem.start() if point is None else feasible(problem, point)
         point, last = minimise(problem, point, beta, rough, clock)
         allowed = point.relaxed(rough)
         violating = _violating(layers, rest, forms, allowed, fine, clock)
@@ -77,8 +77,12 @@ def _search(layers: Sequence[Layer], rest: bool, gap: float, clock: Clock) -> Mu
     raise SolverError(f"the multipliers do not settle within {ROUNDS} rounds of frequencies")
 
 
-def _feasible(problem: Problem, point: Point) -> Point:
-    """The multipliers, moved towards those of a new start as far as new frequencies need it."""
+def feasible(problem: Problem, point: Point) -> Point:
+    """The multipliers, moved towards those of a new start as far as the problem needs it.
+
+    Raises:
+        SolverError: not even those are feasible.
+    """
     if not np.all(np.isfinite(problem.gains(point.T))):
         start = problem.start()
         for part in 0.5 ** np.arange(10, -1, -1):

@@ -105,7 +105,8 @@ class FitOptions:
         values["learning_rate"] = positive("learning_rate", values["learning_rate"])
         for name, what in (("minutes", "number"), ("gamma", "gain")):
             values[name] = None if values[name] is None else positive(name, values[name], what)
-        values["cell"] = values["cell"] or ("lru" if values["gamma"] is None else "bounded")
+        by_construction = values["scaffold"] in (None, "series")
+        values["cell"] = values["cell"] or ("bounded" if values["gamma"] is not None and by_construction else "lru")
         values |= {name: plain(name, values[name]) for name in ("cell_options", "scaffold_options")}
         criterion = checked_loss(values["loss"], values["huber_delta"], values["channel_weights"], train.n_y)
         values["huber_delta"], values["channel_weights"] = criterion.delta, list(criterion.channels)

@@ -68,7 +68,7 @@ def check_start(model: DeepSSM) -> list[DiagonalCell]:
         raise OptionError(
             f"d_model is {model.E.shape[0]}, a linear start needs n_u + n_y = {model.n_u + model.n_y} coordinates"
         )
-    free = model.gamma is None
+    free = model.gains() is None
     if model.scaffold != ("twofold" if free else "series"):
         raise OptionError(f"the scaffold {model.scaffold!r} does not pass a linear model on")
     kind: type[Cell] = LRU if free else BoundedCell
@@ -119,7 +119,7 @@ def initialize(model: DeepSSM, G: StateSpace) -> LinearStart:
         raise
     outputs = slice(model.n_u, model.n_u + model.n_y)
     with torch.no_grad():
-        if model.gamma is not None:
+        if model.gains() is not None:
             model.E.zero_()
         model.E[outputs] = 0.0
         model.E[: model.n_u] = torch.diag(torch.as_tensor(drive)).to(model.E)

@@ -63,7 +63,7 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
 
 def _started(trainee: Trainee, found: LinearFit, records: Sequence[Scored], rule: InitialState) -> LinearStart:
     start = initialize(trainee.model, found.G)
-    if trainee.model.gamma is None:
+    if trainee.model.gains() is None:
         calibrate(trainee.model, records)
     if trainee.initial is not None:
         start_states(trainee, start, records, rule.n_init)

@@ -4,29 +4,22 @@ fixed       the gain is gamma throughout;
 scheduled   it falls geometrically from `start` to gamma in the first half of the steps: easy first, then tight;
 learned     it is a parameter that starts at gamma, and penalty * log(gamma) is added to the mean squared error.
 
-In the series scaffold the bound holds by construction at every step. In the residual one the product bound is so far
-from tight that the decoder is scaled by a certificate instead, at every validation; `scale_to_gain` has the last word.
+In the series scaffold the bound holds by construction at every step. In the others `HeldGain` multiplies the output by
+what a certificate leaves; `scale_to_gain` has the last word.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 
 import torch
 from torch import Tensor
 
 from l2ssm.cells.gain import geometric_schedule
-from l2ssm.certificates.compose import certify
-from l2ssm.errors import CertificateError, OptionError, RealizationError
+from l2ssm.errors import OptionError
+from l2ssm.identification.held_gain import EVERY, HeldGain
 from l2ssm.networks.deep import DeepSSM
-from l2ssm.networks.freeze import freeze
 from l2ssm.options import positive
-from l2ssm.systems.interconnection import Interconnection
-
-SLACK = 1e-3  # of the certificates during training, relative to the norm of a cell
-JOINT_STATES = 128  # real states up to which the whole network is certified at a validation, in seconds
-PATIENCE = 600.0  # seconds; never reached at these sizes
 
 
 class PrescribedGainTraining:
@@ -53,10 +46,23 @@ class PrescribedGainTraining:
         if start is not None and self.final is not None:
             self.schedule = geometric_schedule(positive("gamma_start", start, "gain"), self.final, math.ceil(steps / 2))
 
+        self.held: HeldGain | None = None
+
+    def start(self) -> None:
+        """The parameters are those that training starts from."""
+        if self.model.gain is not None and self.model.scaffold != "series":
+            self.held = self.model.hold = HeldGain(self.model)
+
     def before_step(self, step: int) -> None:
         """The gain of this step (1, 2, ...)."""
         if self.model.gain is not None and step <= len(self.schedule):
             self.model.gain.prescribe(self.schedule[step - 1])
+        if self.held is not None:
+            self.held.training = True
+            if self.held.point is None:
+                self.held.search()
+            elif step % EVERY == 0:
+                self.held.follow()
 
     def loss(self) -> Tensor | float:
         """What a learned gain costs."""
@@ -68,17 +74,14 @@ class PrescribedGainTraining:
         """The gain that the model will have in the end, so that this is what is validated and kept."""
         if self.schedule and self.model.gain is not None and self.final is not None:
             self.model.gain.prescribe(self.final)
-        if self.model.gain is not None and self.model.scaffold == "residual":
-            with contextlib.suppress(CertificateError, RealizationError):  # such a model is not kept, or not returned
-                self.model.tighten(_certified(freeze(self.model, 1.0)))
+        if self.held is not None:
+            self.held.training = False
+            self.held.search()
 
-
-def _certified(network: Interconnection) -> float:
-    """The gain that is proved for the whole network, or for its layers where it is large.
-
-    The choice depends on sizes and not on time, so that the same seed gives the same model.
-    """
-    if network.n_x <= JOINT_STATES:
-        with contextlib.suppress(CertificateError):
-            return certify(network, method="network", lower=False, eps=SLACK, time_limit=PATIENCE).gamma
-    return certify(network, method="product", lower=False, eps=SLACK).gamma
+    @torch.no_grad()
+    def finish(self) -> None:
+        """The factor of the output becomes a number; the parameters are those that are kept."""
+        if self.held is not None:
+            self.before_validation()
+            factor = self.held()
+            self.model.held_at(1.0 if factor is None or factor <= 0 else float(factor))

@@ -58,6 +58,7 @@ def refine(
     optimizer = torch.optim.LBFGS(
         trainee.parameters(), max_iter=CHUNK, history_size=MEMORY, line_search_fn="strong_wolfe"
     )
+    prescribed.before_validation()
     best, outcome.best_mse = copy.deepcopy(trainee.state_dict()), evaluate(trainee, valid)
     error = math.nan
 

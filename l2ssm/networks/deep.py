@@ -1,12 +1,15 @@
 """`DeepSSM`: encoder, blocks of a cell and static layers, decoder - standardisation inside, states as arguments.
 
-Three scaffolds, two of them with cells of gain 1 and 1-Lipschitz static layers where a gain is prescribed:
-  series     s <- static(g_i cell(s))       the skip is inside the cell (D near I); the gain is at most
-                                            ||H|| g_1 ... g_r ||E||: tight, and the prescribed gain for all parameters;
-  residual   s <- s + static(g_i cell(s))   the usual deep SSM; at most ||H|| (1 + g_1) ... (1 + g_r) ||E||, far from
-                                            tight: see `tighten`.
+Three scaffolds:
+  series     s <- static(g_i cell(s))     the skip is inside the cell (D near I). With a prescribed gain: cells of gain
+                                          1, 1-Lipschitz static layers, gain at most ||H|| g_1 ... g_r ||E||, which is
+                                          the prescribed one for all parameters;
+  residual   s <- s + static(cell(s))     the usual deep SSM;
   twofold    s <- s + cell(s), then s <- s + static(s)   a skip around each part: every block can hold a linear system
-                                            exactly, beside what it adds to it; no prescribed gain.
+                                          exactly, beside what it adds to it.
+In the last two no product of bounds is near the gain. A prescribed one is held by a factor of the output that follows
+from a certificate, see `hold`.
+
 Those of `scaffolds.SCAFFOLD_BLOCKS` (Mamba, Hawk, Griffin, H3, gated linear units) have no finite gain.
 
 Selective cells of `BOUNDED_FROM_REST` have a gain from rest only. With them the series scaffold has no bias before the
@@ -16,7 +19,7 @@ last layer: zero input keeps every signal zero, and gamma bounds the gain from t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,19 +93,24 @@ class DeepSSM(nn.Module):
         layers: number of blocks.
         d_model: width of the blocks.
         n_x: complex states of a cell.
-        gamma: prescribed gain from u to y in physical units (cells of `BOUNDED_CELLS`, static layers of `LIPSCHITZ`);
-            with cells of `BOUNDED_FROM_REST` from rest, u = 0 and the zero state; None: no prescription.
+        gamma: prescribed gain from u to y in physical units; in the series scaffold with cells of `BOUNDED_CELLS` and
+            static layers of `LIPSCHITZ`; with cells of `BOUNDED_FROM_REST` from rest, u = 0 and the zero state; None:
+            no prescription.
         learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
         scaffold: a name of `SCAFFOLDS`; default "series" with gamma; without, "residual" with a cell of `BOUNDED_CELLS`
             and "twofold" with another.
         static: of "residual", "series" and "twofold", a name of `STATIC`; default "contractive" with a cell of
-            `BOUNDED_CELLS` and wherever gamma is given, "perceptron" otherwise.
+            `BOUNDED_CELLS` and in the series scaffold, "perceptron" otherwise.
         static_layers: static layers of a block; default 2 if they are 1-Lipschitz, else 1.
         hidden, activation: of a static layer; default as the layer says.
         slowest: longest initial time constant in samples.
         cell_options: keyword-only options of the cell.
         scaffold_options: options of the scaffold, see `scaffolds`.
         seed: of the initial parameters.
+
+    Attributes:
+        hold: called for a factor of the output that keeps a prescribed gain, while it is trained; None: the one that
+            `held_at` set.
 
     Raises:
         OptionError: an unknown name, a size below 1, gamma not positive, or gamma with a cell or a static layer that
@@ -113,7 +121,7 @@ class DeepSSM(nn.Module):
     u_std: Tensor
     y_mean: Tensor
     y_std: Tensor
-    log_tightness: Tensor
+    log_factor: Tensor
 
     def __init__(
         self,
@@ -140,7 +148,8 @@ class DeepSSM(nn.Module):
         scaffold = scaffold or ("series" if gamma is not None else "residual" if cell in BOUNDED_CELLS else "twofold")
         has_static = scaffold not in SCAFFOLD_BLOCKS
         check_fits(scaffold, has_static, gamma, scaffold_options, static, static_layers, hidden, activation)
-        static = static or ("contractive" if cell in BOUNDED_CELLS or self.from_rest else "perceptron")
+        bounded = cell in BOUNDED_CELLS or (gamma is not None and scaffold == "series")
+        static = static or ("contractive" if bounded or self.from_rest else "perceptron")
         given = {"hidden": hidden, "static_layers": static_layers}
         sizes = {"layers": layers, "d_model": d_model, "n_x": n_x} | {k: v for k, v in given.items() if v is not None}
         check_names(cell, scaffold, static)
@@ -165,13 +174,15 @@ class DeepSSM(nn.Module):
         self.e = None if self.from_rest else nn.Parameter(torch.zeros(d_model))
         self.H = nn.Parameter(nn.init.orthogonal_(torch.empty(self.n_y, d_model), generator=generator))
         self.h = nn.Parameter(torch.zeros(self.n_y))
-        if gamma is not None:  # H near E': what the blocks pass on arrives, so that the gain is used from the start
+        series = gamma is not None and scaffold == "series"
+        if series:  # H near E': what the blocks pass on arrives, so that the gain is used from the start
             n = max(d_model, self.n_u, self.n_y)
             Q = nn.init.orthogonal_(torch.empty(n, n), generator=generator)[:d_model]
             self.E, self.H = nn.Parameter(Q[:, : self.n_u].clone()), nn.Parameter(Q[:, : self.n_y].mT.clone())
         self.gain = None if gamma is None else PrescribedGain(float(gamma), learned=learn_gamma)
-        self.register_buffer("log_tightness", torch.zeros((), dtype=torch.float64))
-        if self.gain is not None:
+        self.hold: Callable[[], Tensor | None] | None = None
+        self.register_buffer("log_factor", torch.zeros((), dtype=torch.float64))
+        if series:
             self.shares = nn.Parameter(torch.zeros(layers + 2))
 
         def layer() -> StaticLayer:
@@ -210,41 +221,27 @@ class DeepSSM(nn.Module):
     def gains(self) -> list[Tensor] | None:
         """The norm of the encoder, the gains g_1 ... g_r of the cells and the norm of the decoder, float64.
 
-        They share gamma by the learned weights w: in the series scaffold log g_i = w_i - mean(w), and the ends take in
-        addition half of log gamma each, so that the product is gamma; in the residual scaffold log g_i = w_i, and the
-        ends share what (1 + g_1) ... (1 + g_r) leaves. None where no gain is prescribed.
+        They share gamma by the learned weights w: log g_i = w_i - mean(w), and the ends take in addition half of
+        log gamma each, so that the product is gamma. None where no gain is prescribed, or not by construction.
         """
-        if self.gain is None:
+        if self.gain is None or self.scaffold != "series":
             return None
         unit = float(self.u_std.min() / self.y_std.max()) * (1 - GAIN_MARGIN)
-        log_ends = 0.5 * torch.log(self.gain() * unit)
+        log_end = 0.5 * torch.log(self.gain() * unit)
         w = torch.clamp(self.shares.double(), -SHARE_LIMIT, SHARE_LIMIT)
-        if self.scaffold == "series":
-            w = w - w.mean()
-        else:
-            ends = 0.5 * (w[0] - w[-1])
-            log_ends = log_ends - 0.5 * torch.log1p(torch.exp(w[1:-1])).sum()
-            w = torch.cat([ends[None], w[1:-1], -ends[None]])
-        first, *middle, last = torch.unbind(w)
-        return [torch.exp(v) for v in (first + log_ends, *middle, last + log_ends + self.log_tightness.double())]
+        first, *middle, last = torch.unbind(w - w.mean())
+        return [torch.exp(v) for v in (first + log_end, *middle, last + log_end)]
 
     def cell_gains(self) -> list[Tensor] | list[None]:
-        """The factors g_1 ... g_r behind the cells, None where no gain is prescribed."""
+        """The factors g_1 ... g_r behind the cells, None where there are none."""
         gains = self.gains()
         return [None] * len(self.blocks) if gains is None else gains[1:-1]
 
     @torch.no_grad()
-    def tighten(self, certified: float) -> None:
-        """Scale the decoder so that a gain of `certified` at the present parameters becomes gamma.
-
-        From then on the gain is at most gamma at these parameters and where the product bound allows, no longer at all:
-        what is deployed must be certified again.
-
-        Args:
-            certified: a proved gain of the present model, > 0.
-        """
-        assert self.gamma is not None
-        self.log_tightness += math.log(self.gamma * (1 - GAIN_MARGIN) / certified)
+    def held_at(self, factor: float) -> None:
+        """Multiply the output by a factor > 0 from now on, whatever the parameters become; nothing is held any more."""
+        self.hold = None
+        self.log_factor.fill_(math.log(factor))
 
     def encoder(self) -> tuple[Tensor, Tensor]:
         """(W, b) acting on the standardised input; of a prescribed norm in units of the scaling, see `gains`.
@@ -254,9 +251,13 @@ class DeepSSM(nn.Module):
         W = self._prescribed(self.E, self.u_std.min() / self.u_std, 0)
         return W, (W @ (self.u_mean / self.u_std).to(W.dtype) if self.e is None else self.e)
 
-    def decoder(self) -> tuple[Tensor, Tensor]:
-        """(W, b) giving the standardised output."""
-        return self._prescribed(self.H.mT, self.y_std / self.y_std.max(), -1).mT, self.h
+    def decoder(self, *, factored: bool = True) -> tuple[Tensor, Tensor]:
+        """(W, b) giving the standardised output, W with the factor that holds a gain or without."""
+        W = self._prescribed(self.H.mT, self.y_std / self.y_std.max(), -1).mT
+        if factored and self.gain is not None and self.scaffold != "series":
+            factor = torch.exp(self.log_factor) if self.hold is None else self.hold()
+            W = W if factor is None else (factor.double() * W.double()).to(W.dtype)
+        return W, self.h
 
     def _prescribed(self, W: Tensor, weight: Tensor, end: int) -> Tensor:
         """W (., channels) scaled so that ||W diag(weight)|| is the gain of this end."""

@@ -32,15 +32,10 @@ def check_fits(
             f"scaffold {scaffold!r} has its own static layers: static, static_layers, hidden and activation are those "
             "of 'residual', 'series' and 'twofold'"
         )
-    if scaffold == "twofold" and gamma is not None:
-        raise OptionError(
-            "scaffold 'twofold' has a skip around every part, its gain grows with each; with gamma use 'series' or "
-            "'residual'"
-        )
     if not has_static and gamma is not None:
         raise OptionError(
             f"scaffold {scaffold!r} multiplies signals that nothing bounds and has no finite gain; with gamma use "
-            "'series' or 'residual'"
+            "'series', 'twofold' or 'residual'"
         )
 
 
@@ -52,20 +47,31 @@ def check_cell_options(options: Mapping[str, Any]) -> None:
 
 
 def check_prescribable(gamma: float, cell: str, scaffold: str, static: str, options: Mapping[str, Any]) -> None:
-    """OptionError unless every part of the model can hold its share of gamma."""
-    if cell in BOUNDED_FROM_REST and scaffold == "residual":
+    """OptionError unless the model can hold gamma: by construction in series, else by its certificate."""
+    if static == "glu":
         raise OptionError(
-            f"cell {cell!r} has a gain from rest but none between two inputs, which is what the residual scaffold is "
-            "scaled by; with gamma use the scaffold 'series'"
+            f"static 'glu' has no finite gain; with gamma = {gamma:g} use one of {', '.join(LIPSCHITZ)}, or outside "
+            "the scaffold 'series' 'perceptron'"
         )
+    if scaffold != "series":
+        if cell not in CELLS:
+            raise OptionError(
+                f"cell {cell!r} has no gain between two inputs, by which the scaffold {scaffold!r} is held; with "
+                f"gamma use one of {', '.join(CELLS)}, or {', '.join(BOUNDED_FROM_REST)}, which have a gain from rest, "
+                "in the scaffold 'series'"
+            )
+        return
     if cell not in BOUNDED_CELLS and cell not in BOUNDED_FROM_REST:
         raise OptionError(
-            f"cell {cell!r} cannot hold a prescribed gain; use one of {', '.join(BOUNDED_CELLS)}, of "
-            f"{', '.join(BOUNDED_FROM_REST)} for a gain from rest, or no gamma"
+            f"cell {cell!r} cannot hold a prescribed gain by itself; in the scaffold 'series' use one of "
+            f"{', '.join(BOUNDED_CELLS)}, or of {', '.join(BOUNDED_FROM_REST)} for a gain from rest; or the scaffold "
+            "'twofold', which is held by its certificate; or no gamma"
         )
     if static not in LIPSCHITZ:
-        why = "has no finite gain" if static == "glu" else "can have any gain"
-        raise OptionError(f"static {static!r} {why}; with gamma = {gamma:g} use one of {', '.join(LIPSCHITZ)}")
+        raise OptionError(
+            f"static {static!r} can have any gain; with gamma = {gamma:g} use one of {', '.join(LIPSCHITZ)} in the "
+            "scaffold 'series'"
+        )
     for name in ("gamma", "learn_gamma"):
         if name in options:
             raise OptionError(f"cell_options has {name!r}, but the gains of the cells follow from gamma of the model")

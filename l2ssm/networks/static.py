@@ -86,6 +86,10 @@ class StaticLayer(nn.Module, ABC):
     def frozen(self) -> Layer:
         """The same map as explicit float64 numbers."""
 
+    @abstractmethod
+    def around_activation(self) -> tuple[Tensor, Tensor, bool]:
+        """(before, after, keeps), float64: the layer is y = after v (+ x where it keeps x), v from before x."""
+
 
 class TwoMatrixLayer(StaticLayer):
     """y = W2 sigma(W1 x + b1) + b2 with the numbers that `weights` returns."""
@@ -105,6 +109,10 @@ class TwoMatrixLayer(StaticLayer):
         """The map at every sample."""
         W1, W2 = (W.to(x.dtype) for W in self.weights())
         return functional.linear(ACTIVATION_MODULES[self.activation](functional.linear(x, W1, self.b1)), W2, self.b2)
+
+    def around_activation(self) -> tuple[Tensor, Tensor, bool]:
+        """See `StaticLayer.around_activation`."""
+        return *self.weights(), False
 
     @torch.no_grad()
     def frozen(self) -> Layer:
@@ -236,6 +244,11 @@ class ContractiveLayer(StaticLayer):
         hidden = ACTIVATION_MODULES[self.activation](functional.linear(x, self.W, self.b))
         return x - functional.linear(hidden, (self.step_size() * self.W.double()).to(x.dtype).mT)
 
+    def around_activation(self) -> tuple[Tensor, Tensor, bool]:
+        """See `StaticLayer.around_activation`."""
+        W = self.W.double()
+        return W, -self.step_size() * W.mT, True
+
     @torch.no_grad()
     def frozen(self) -> Layer:
         """`Contractive`."""
@@ -268,6 +281,11 @@ class GLULayer(StaticLayer):
         W, V = (M.to(x.dtype) for M in self.weights())
         value = functional.linear(x, W, self.b)
         return (torch.tanh(value) if self.value == "tanh" else value) * torch.sigmoid(functional.linear(x, V, self.c))
+
+    def around_activation(self) -> tuple[Tensor, Tensor, bool]:
+        """See `StaticLayer.around_activation`; before holds the rows of the value, then those of the gate."""
+        W, V = self.weights()
+        return torch.cat([W, V]), torch.eye(len(W)).double(), False
 
     @torch.no_grad()
     def frozen(self) -> Layer:
