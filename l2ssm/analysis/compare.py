@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from l2ssm.analysis.metrics import Array, Scores, score
 from l2ssm.analysis.subject import Subject, initial_samples, measured, network_of, records_of, simulated
 from l2ssm.data.dataset import Dataset
@@ -34,6 +36,11 @@ class Comparison:
     output_units: tuple[str, ...]
 
     @property
+    def scored(self) -> int:
+        """Samples scored: those after n_init at which some output was measured."""
+        return sum(int((~np.isnan(measured(record)[self.n_init :])).any(axis=1).sum()) for record in self.records)
+
+    @property
     def table(self) -> str:
         """One line per model and output: RMSE with its unit, NRMSE, fit and the initial state used."""
         head = ("model", "output", "RMSE", "unit", "NRMSE", "fit", "initial state")
@@ -49,9 +56,8 @@ class Comparison:
             "  ".join(f"{v:>{w}}" if r else f"{v:<{w}}" for v, w, r in zip(row, widths, right, strict=True)).rstrip()
             for row in rows
         ]
-        count = sum(record.T - self.n_init for record in self.records)
-        scored = f"free run, {len(self.records)} record(s), {count} samples scored, the first {self.n_init} of each not"
-        return "\n".join([*lines, scored])
+        records = f"free run, {len(self.records)} record(s)"
+        return "\n".join([*lines, f"{records}, {self.scored} samples scored, the first {self.n_init} of each not"])
 
     def __str__(self) -> str:
         return self.table

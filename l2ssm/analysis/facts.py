@@ -120,7 +120,7 @@ def fit_facts(comparison: Comparison, training: bool = False) -> dict[str, Any]:
     return {
         "on": ON_TRAINING_DATA if training else None,
         "n_init": n_init,
-        "samples_scored": sum(record.T - n_init for record in comparison.records),
+        "samples_scored": comparison.scored,
         "outputs": table(comparison.scores[NAME]),
         "records": [
             {"record": record.name, "outputs": table(score(measured(record), y_hat, n_init, missing=True))}

@@ -78,7 +78,7 @@ class Trial:
     @property
     def interrupted(self) -> bool:
         """Whether Ctrl-C ended it."""
-        return self.model is not None and self.model.info["stopped"].startswith(INTERRUPTED)
+        return (self.failure if self.model is None else self.model.info["stopped"]).startswith(INTERRUPTED)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def select(fit: Callable[..., Model], given: Mapping[str, Any], began: float) ->
     """The fit with the best candidate; `info["search"]` says what was tried, round after round.
 
     The trials take together about as many steps as that fit, the same number in each round; with `minutes` at most half
-    of these. Ctrl-C returns the best model of the round so far.
+    of these. Ctrl-C returns the best model of the round so far, or where there is none yet of the round before.
 
     Args:
         fit: makes one model.
@@ -106,7 +106,7 @@ def select(fit: Callable[..., Model], given: Mapping[str, Any], began: float) ->
     options = dict(given)
     alive = candidates(options.pop("search"), options.pop("starts"), options["seed"])
     steps = FitOptions.of(options, options["train"], options["valid"]).steps
-    rounds, tried = math.ceil(math.log2(len(alive))), list[Trial]()
+    rounds, tried, best = math.ceil(math.log2(len(alive))), list[Trial](), list[Trial]()
     for number in range(1, rounds + 1):
         until = None if options["minutes"] is None else TRIAL_TIME * options["minutes"] * number / rounds
         found: list[Trial] = []
@@ -117,14 +117,19 @@ def select(fit: Callable[..., Model], given: Mapping[str, Any], began: float) ->
             if found[-1].interrupted:
                 break
         tried += found
+        stopped, before = found[-1].interrupted, best
         best = sorted((trial for trial in found if trial.model is not None), key=lambda trial: trial.loss)
+        if stopped and not (best or before):
+            raise KeyboardInterrupt
+        if stopped:
+            return _with_trials((best or before)[0].model, tried)
         if not best:
             raise FitError("no candidate gave a model: " + "; ".join(f"{t.candidate}: {t.failure}" for t in found))
-        if found[-1].interrupted:
-            return _with_trials(best[0].model, tried)
         alive = [trial.candidate for trial in best[: (len(alive) + 1) // 2]]
-    minutes = _share(options["minutes"], began)
-    return _with_trials(fit(**options | alive[0] | {"minutes": minutes}), tried)
+    try:
+        return _with_trials(fit(**options | alive[0] | {"minutes": _share(options["minutes"], began)}), tried)
+    except KeyboardInterrupt:  # before the first step
+        return _with_trials(best[0].model, tried)
 
 
 def _brief(options: Mapping[str, Any], steps: int, minutes: float | None) -> dict[str, Any]:
@@ -144,6 +149,8 @@ def _trial(fit: Callable[..., Model], brief: Mapping[str, Any], candidate: dict[
         return Trial(candidate, brief["steps"], fit(**dict(brief) | candidate))
     except (FitError, CertificateError) as error:
         return Trial(candidate, brief["steps"], None, str(error))
+    except KeyboardInterrupt:  # outside training, which ends by itself
+        return Trial(candidate, brief["steps"], None, f"{INTERRUPTED} 0")
 
 
 def _with_trials(model: Model | None, tried: Sequence[Trial]) -> Model:

@@ -123,6 +123,30 @@ def test_interrupt_returns_the_best_so_far():
     assert model.info["valid_loss"] == min(row["valid_loss"] for row in model.info["search"])
 
 
+@pytest.mark.parametrize(
+    ("search", "interrupted_call", "kept"),
+    [([2, 1], 2, 2), ([3, 2, 1], 4, 1), ([2, 1], 3, 1)],
+    ids=["a trial", "first of a round", "the last fit"],
+)
+def test_interrupt_outside_training(search, interrupted_call, kept):
+    """Ctrl-C in a linear start: the best of the round, or of the round before; nothing is fitted after it."""
+    fake = Fake()
+
+    def stopped(**options):
+        if len(fake.calls) + 1 == interrupted_call:
+            raise KeyboardInterrupt
+        return fake(**options)
+
+    model = select(stopped, given(search={"n_x": search}), 0.0)
+    assert model.info["n_x"] == kept
+    assert len(fake.calls) == interrupted_call - 1
+
+
+def test_interrupt_before_any_model():
+    with pytest.raises(KeyboardInterrupt):
+        select(Fake(interrupts=[1]), given(search={"n_x": [1, 2]}), 0.0)
+
+
 def test_a_checkpoint_is_that_of_the_last_fit(tmp_path):
     file, stop_at = tmp_path / "run.ckpt", []
 
