@@ -104,7 +104,7 @@ def test_an_integrator_has_no_gain_to_prescribe(tmp_path):
 
 
 def test_a_certified_result_is_proved_at_three_times_the_linear_gain(tiny, tmp_path):
-    course = Course(tiny, steps=2, time_limit=1.0)
+    course = Course(tiny, steps=2, time_limit=60.0)
     result, new = course.run("certified", 0, tmp_path)
     assert new
     assert result.prescribed == pytest.approx(3 * PLANT.hinf().upper, rel=1e-5)
