@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 from l2ssm.certificates.certificate import Certificate, chain_of, model_digest
@@ -88,6 +89,7 @@ def _channels(names: tuple[str, ...], units: tuple[str, ...]) -> str:
 
 
 def _version() -> str:
-    from l2ssm import __version__
-
-    return f"l2ssm {__version__}"
+    try:
+        return f"l2ssm {metadata.version('l2ssm')}"
+    except metadata.PackageNotFoundError:
+        return "l2ssm, not installed"

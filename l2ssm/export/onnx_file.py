@@ -114,7 +114,7 @@ def _write(
     arrays = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in nodes.arrays.items()]
     whole = helper.make_graph(graph, "l2ssm", _infos(nodes, inputs), _infos(nodes, outputs), arrays)
     model = helper.make_model(whole, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    model.producer_name, model.producer_version = facts["program"].split()
+    model.producer_name, _, model.producer_version = facts["program"].partition(" ")
     helper.set_model_props(model, {**facts, "opset": str(OPSET)})
     onnx.checker.check_model(model, full_check=True)
     write_atomically(path, model.SerializeToString())

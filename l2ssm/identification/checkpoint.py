@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import operator
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,36 +103,44 @@ class Checkpoint:
             raise ModelFileError(f"checkpoint {self.path} cannot be read, {advice}: {error}") from None
         if text[:64] != _digest(text[64:], arrays):
             raise ModelFileError(f"{self.path} is no checkpoint of a fit, or it is damaged; {advice}")
-        numbers = json.loads(text[64:])
-        found = numbers["about"]
-        other = [
-            f"{name} {found.get(name)!r} (now {self.about.get(name)!r})"
-            for name in self.about | found
-            if found.get(name) != self.about.get(name)
-        ]
+        try:
+            numbers = json.loads(text[64:])
+            found = dict(numbers["about"])
+            other = [
+                f"{name} {found.get(name)!r} (now {self.about.get(name)!r})"
+                for name in self.about | found
+                if found.get(name) != self.about.get(name)
+            ]
+            state = None if other else _state(numbers, arrays)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ModelFileError(f"{self.path} is no checkpoint of a fit, {advice}: {error!r}") from None
         if other:
             raise OptionError(f"checkpoint {self.path} is of a fit with {', '.join(other)}; {advice}")
-        history = [Progress(**report) for report in numbers["outcome"].pop("history")]
-        tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-        optimizer: dict[int, State] = {}
-        for name, tensor in _below("optimizer/", tensors).items():
-            number, _, part = name.partition("/")
-            optimizer.setdefault(int(number), {})[part] = tensor
-        return TrainingState(
-            numbers["step"],
-            numbers["running"],
-            numbers["seconds"],
-            Outcome(**numbers["outcome"], history=history),
-            _below("parameters/", tensors),
-            optimizer,
-            _below("best/", tensors),
-            _below("mean/", tensors),
-            torch.view_as_complex(tensors["carried"]) if "carried" in tensors else None,
-        )
+        return state
 
     def remove(self) -> None:
         """There is no file any more."""
         self.path.unlink(missing_ok=True)
+
+
+def _state(numbers: dict[str, Any], arrays: Mapping[str, NDArray]) -> TrainingState:
+    history = [Progress(**report) for report in numbers["outcome"].pop("history")]
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+    optimizer: dict[int, State] = {}
+    for name, tensor in _below("optimizer/", tensors).items():
+        number, _, part = name.partition("/")
+        optimizer.setdefault(int(number), {})[part] = tensor
+    return TrainingState(
+        operator.index(numbers["step"]),
+        float(numbers["running"]),
+        float(numbers["seconds"]),
+        Outcome(**numbers["outcome"], history=history),
+        _below("parameters/", tensors),
+        optimizer,
+        _below("best/", tensors),
+        _below("mean/", tensors),
+        torch.view_as_complex(tensors["carried"]) if "carried" in tensors else None,
+    )
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> State:

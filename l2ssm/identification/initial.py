@@ -18,6 +18,7 @@ from l2ssm.errors import DataError, OptionError
 
 Array = NDArray[np.float64]
 INITIAL = ("zero", "warmup", "encoder")
+MOST = 2**20  # samples that are used
 DEGREES = 6  # Legendre polynomials of degree 0 ... 5 a channel
 
 
@@ -59,6 +60,8 @@ def check_initial(kind: str, n_init: int) -> None:
         raise OptionError(f"unknown initial state rule {kind!r}; known: {', '.join(INITIAL)}")
     if n_init < 0 or (kind != "zero" and n_init == 0):
         raise OptionError(f"n_init is {n_init}; initial={kind!r} needs at least 1 sample")
+    if n_init > MOST:
+        raise OptionError(f"n_init is {n_init}, expected at most {MOST} samples")
 
 
 def features(u: Array, y: Array, n_init: int) -> Array:

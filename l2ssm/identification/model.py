@@ -17,7 +17,7 @@ from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, L2ssmError, ModelFileError
 from l2ssm.identification.initial import InitialState
-from l2ssm.identification.model_file import read_tensors, write_tensors
+from l2ssm.identification.model_file import check_parts, read_tensors, write_tensors
 from l2ssm.identification.noise_model import NoiseModel, predicted
 from l2ssm.networks.scaling import Scaling
 from l2ssm.systems.interconnection import Interconnection
@@ -232,12 +232,14 @@ class Model:
             network = Interconnection.build(head["network"], groups["network"])
             scaling = Scaling(**groups["scaling"])
             initial = InitialState(head["initial"]["kind"], int(head["initial"]["n_init"]), **groups["initial"])
+            check_parts(network, scaling, initial, head["info"])
             model = cls(network, scaling, initial, head["info"], groups["parameters"], noise)
-        except (KeyError, TypeError, AttributeError, ValueError, L2ssmError) as error:
+            whole = model._pack()[0] == metadata
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError, RecursionError, L2ssmError) as error:
             if isinstance(error, ModelFileError):
                 raise
             raise ModelFileError(f"{path} is not a complete l2ssm model file: {error}") from None
-        if model._pack()[0] != metadata:
+        if not whole:
             raise ModelFileError(f"{path} holds a description that does not match its arrays")
         return model
 

@@ -16,6 +16,7 @@ from l2ssm.errors import RealizationError
 from l2ssm.systems.layer import Array, Layer, Linear, freeze_arrays, store_arrays
 
 MAX_WAVELENGTH = 10_000.0
+LONGEST = 2**16  # window; every sample of a simulation looks at all of it
 
 
 def rotated(x: Array, position: Array, sense: float = 1.0) -> Array:
@@ -48,6 +49,10 @@ class Attention(Layer):
         if self.V.shape != (d, m) or m != n or h % d or self.window.shape != (1,) or self.window[0] < 1:
             shapes = ", ".join(f"{name} {getattr(self, name).shape}" for name in "QKV")
             raise RealizationError(f"an Attention has shapes {shapes} and the window {self.window}")
+        if self.window[0] > LONGEST:
+            raise RealizationError(
+                f"the window of an Attention is {self.window[0]:g}, expected at most {LONGEST} samples"
+            )
         count = int(self.window[0]) * (2 * d + 1)
         for name, size in (("n_in", n), ("n_out", h), ("n_x", count + count % 2)):
             object.__setattr__(self, name, size)

@@ -71,6 +71,8 @@ class Interconnection:
                 )
         for layer in self.layers:
             layer.check_dt(self.dt)
+            if any(leaf.n_in < 1 or leaf.n_out < 1 for leaf in (layer, *layer.leaves())):
+                raise RealizationError(f"a {type(layer).__name__} has no inputs or no outputs")
         for field, count in (("input", self.n_u), ("output", self.n_y)):
             for kind in ("names", "units"):
                 value = tuple(getattr(self, f"{field}_{kind}"))
