@@ -1,4 +1,4 @@
-"""Pictures of what a certificate says: energies along a trajectory, and the gain of inputs of every size."""
+"""Pictures of what a certificate says: energies along a trajectory, gain over amplitude, the worst input found."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from matplotlib.figure import Figure
 from l2ssm.analysis import curves
 from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.gain_curve import GainCurve
+from l2ssm.analysis.spectrum import amplitude_spectrum
 from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, line, marker, styled
 from l2ssm.certificates.certificate import Certificate
+from l2ssm.certificates.falsify import WorstInput
 from l2ssm.certificates.statement import rounded_up
 from l2ssm.errors import OptionError
+from l2ssm.systems.interconnection import Interconnection
+
+MOST = 4  # inputs that are drawn
 
 
 @styled
@@ -79,5 +84,41 @@ def gain(found: Mapping[str, GainCurve], certificate: Certificate | None = None)
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel(f"rms of the change of the input ({first.input_unit or '-'})")
     axes.set_ylabel(f"gain ({first.unit or '-'})")
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
+
+
+@styled
+def worst(found: WorstInput, network: Interconnection) -> Figure:
+    """One row an input: the two inputs whose outputs differ most, over time, and the spectrum of their difference.
+
+    Args:
+        found: of `worst_input`, or the `waveform` of a certificate's lower bound; the first 4 inputs are drawn.
+        network: what it was found for: dt, names and units of the inputs.
+
+    Raises:
+        OptionError: another number of inputs.
+    """
+    if found.u.shape[1] != network.n_u:
+        raise OptionError(f"the worst input has {found.u.shape[1]} channels, the network {network.n_u} inputs")
+    rows = min(network.n_u, MOST)
+    figure = Figure(figsize=(11.0, 1.4 + 2.6 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2, sharex="col", squeeze=False)
+    t = np.asarray(network.dt * np.arange(len(found.u)), dtype=np.float64)
+    f, amplitude = amplitude_spectrum(found.du, network.dt)
+    for i, (time, spectrum) in enumerate(grid):
+        name, unit = network.input_names[i], network.input_units[i] or "-"
+        total = found.u[:, i] + found.du[:, i]
+        time.plot(*curves.thinned(t, total), label="u + du" if i == 0 else None, **(line(0) | {"lw": 1.2}))
+        time.plot(*curves.thinned(t, found.u[:, i]), label="u" if i == 0 else None, color=INK, lw=1.4)
+        time.set_ylabel(f"{name} ({unit})")
+        spectrum.plot(f[1:], amplitude[1:, i], color=line(0)["color"], lw=1.3)
+        spectrum.set_ylabel(f"amplitude of du ({unit})")
+        spectrum.set_ylim(bottom=0.0)
+        spectrum.set_xscale("log")
+        strongest = int(np.argmax(amplitude[:, i]))
+        spectrum.set_title(f"strongest at {f[strongest]:.3g} Hz" if strongest else "strongest at 0 Hz")
+    grid[-1, 0].set_xlabel("time (s)")
+    grid[-1, 1].set_xlabel(f"frequency (Hz), Nyquist {curves.frequency(np.pi / network.dt, hz=True)}")
     figure.legend(loc="outside upper left", ncols=2)
     return figure

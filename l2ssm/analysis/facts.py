@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 
 from l2ssm.analysis.compare import Comparison
+from l2ssm.analysis.directions import worst_direction
 from l2ssm.analysis.metrics import score
 from l2ssm.analysis.modes import mode_table
+from l2ssm.analysis.operators import is_frozen
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.subject import Subject, gain_unit, measured
 from l2ssm.certificates.certificate import Certificate, chain_of
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import CertificateError
+from l2ssm.errors import CertificateError, RealizationError
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.stability import Mode
 from l2ssm.systems.state_space import StateSpace
@@ -41,8 +43,8 @@ def is_training_data(model: Subject, records: Sequence[Record]) -> bool:
     return known is not None and known == Dataset(records).digest
 
 
-def operator_facts(G: StateSpace) -> dict[str, Any]:
-    """Size, Schur test, H-infinity bracket with its peak, and the modal table of one linear operator."""
+def operator_facts(G: StateSpace, name: str = "") -> dict[str, Any]:
+    """Size, Schur test, H-infinity bracket with its peak and direction, and the modal table of one linear operator."""
     bracket = G.hinf()
     return {
         "n_x": G.n_x,
@@ -50,6 +52,7 @@ def operator_facts(G: StateSpace) -> dict[str, Any]:
         "n_y": G.n_y,
         "dt_s": G.dt,
         "sha256": G.digest,
+        "frozen": is_frozen(name),
         "schur": G.is_schur(),
         "spectral_radius": G.spectral_radius(),
         "hinf": {
@@ -58,11 +61,28 @@ def operator_facts(G: StateSpace) -> dict[str, Any]:
             "omega_peak_rad_s": bracket.omega_peak,
             "frequency_peak_hz": bracket.omega_peak / (2 * np.pi),
             "reason": bracket.reason,
+            "direction": _direction(G),
         },
         "poles": [
             {**_pole(row.mode, G.dt), "residue_norm": row.residue_norm, "hankel": row.hankel, "hankel_share": row.share}
             for row in mode_table(G)
         ],
+    }
+
+
+def _direction(G: StateSpace) -> dict[str, Any] | None:
+    """Share and phase of every channel at the peak; None where there is no finite gain."""
+    try:
+        found = worst_direction(G)
+    except RealizationError:
+        return None
+    sides = {"inputs": (G.input_names, found.input), "outputs": (G.output_names, found.output)}
+    return {
+        side: [
+            {"name": name, "amplitude": float(abs(a)), "phase_degrees": float(np.rad2deg(np.angle(a)))}
+            for name, a in zip(names or (), amplitudes, strict=True)
+        ]
+        for side, (names, amplitudes) in sides.items()
     }
 
 

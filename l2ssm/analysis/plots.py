@@ -18,7 +18,7 @@ from PIL import Image  # what matplotlib writes PNG with
 
 from l2ssm.analysis import curves
 from l2ssm.analysis.compare import Comparison, percent
-from l2ssm.analysis.energy_plots import dissipation, gain
+from l2ssm.analysis.energy_plots import dissipation, gain, worst
 from l2ssm.analysis.frequency_plots import bode, frequency, nyquist, sigma
 from l2ssm.analysis.memory_plot import memory_figure as memory
 from l2ssm.analysis.operator_plots import impulse, poles, step
@@ -43,6 +43,7 @@ __all__ = [
     "sigma",
     "step",
     "svg",
+    "worst",
 ]
 
 COLOURS_OF_PNG = 64  # enough for lines with smooth edges, and a third of the size

@@ -17,9 +17,11 @@ from l2ssm.analysis.facts import (
     operator_facts,
     residual_facts,
 )
+from l2ssm.analysis.metrics import Array
 from l2ssm.analysis.operators import known_operators
 from l2ssm.analysis.overlay import energies, energy_facts, measured_responses, response_facts
 from l2ssm.analysis.residuals import Residuals, residuals
+from l2ssm.analysis.spectrum import worst_facts
 from l2ssm.analysis.subject import Subject, initial_samples, network_of
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.data.dataset import Dataset
@@ -39,8 +41,9 @@ def analyse(
 
     Returns:
         A dictionary of str, float, int, bool, None, lists and dictionaries: "model", "operators", "stability", "data",
-        "fit", "residuals", "frequency_response", "certificate", "dissipation", "training" and "missing",
-        which says why a part is None. Units are in the keys (`_s`, `_rad_s`, `_hz`, `_percent`) or
+        "fit", "residuals", "frequency_response", "certificate", "dissipation", "worst_input", "training" and
+        "missing", which says why a part is None. Selective cells are among the operators as "frozen" ones, at the mean
+        input of the data; "stability" is about the others. Units are in the keys (`_s`, `_rad_s`, `_hz`, `_percent`) or
         beside the number. Infinite numbers stay `float` infinities.
 
     Raises:
@@ -71,8 +74,8 @@ def summarise(
     reason: str = "",
 ) -> dict[str, Any]:
     """The dictionary of `analyse` from results at hand; `reason` says why there is no residual test."""
-    linear, why_none = known_operators(model)
-    operators = {name: operator_facts(G) for name, G in linear.items()}
+    linear, why_none = known_operators(model, usual_input(comparison))
+    operators = {name: operator_facts(G, name) for name, G in linear.items()}
     info = plain(getattr(model, "info", {}))
     training = info.pop("history", None)
     fit = None if comparison is None else fit_facts(comparison, is_training_data(model, comparison.records))
@@ -88,7 +91,7 @@ def summarise(
     }
     return {
         "model": _model_facts(model, info),
-        "stability": _stability(operators),
+        "stability": _stability({name: facts for name, facts in operators.items() if not facts["frozen"]}),
         "operators": operators,
         "data": None if comparison is None else data_facts(comparison),
         "fit": fit,
@@ -96,9 +99,15 @@ def summarise(
         "frequency_response": response_facts(measured_responses(comparison, NAME)),
         "certificate": claim,
         "dissipation": energy_facts(stored),
+        "worst_input": worst_facts(certificate),
         "training": training,
         "missing": {part: why for part, why in missing.items() if why},
     }
+
+
+def usual_input(comparison: Comparison | None) -> Array | float:
+    """The mean of every input over all records, at which selective cells are frozen; 0 without data."""
+    return 0.0 if comparison is None else np.concatenate([r.u for r in comparison.records]).mean(axis=0)
 
 
 def plain(value: Any) -> Any:

@@ -15,6 +15,8 @@ from l2ssm.analysis.facts import NAME
 from l2ssm.analysis.interactive import interactive
 from l2ssm.analysis.residuals import Residuals
 from l2ssm.analysis.subject import measured
+from l2ssm.certificates.certificate import Certificate
+from l2ssm.certificates.falsify import waveform
 from l2ssm.systems.state_space import StateSpace
 
 PIXELS_PER_INCH = 84  # of the page
@@ -37,6 +39,8 @@ LESSONS = {
     " the model was free to guess.",
     "Dissipation": "The slack below must never be negative: that is the whole proof, sample by sample; a small one"
     " means that the bound is nearly attained here.",
+    "Worst input found": "Compare its frequency with the peaks of the operators and with what the plant will see: a"
+    " gain that only an input outside your range attains may not matter to you.",
     "Training history": "Stop where the validation error stops falling; a growing distance to the training error means"
     " that noise is being learned.",
 }
@@ -72,6 +76,7 @@ def pictures(
     history: Sequence[Mapping[str, Any]] | None,
     responses: Mapping[str, Any],
     stored: Dissipation | None,
+    certificate: Certificate | None,
 ) -> list[Picture]:
     """Everything there is to draw, in the order of the page."""
     found = []
@@ -94,6 +99,13 @@ def pictures(
             " without data): what is supplied is delivered, stored or lost."
         )
         found.append(_picture("certificate", "Dissipation", caption, plots.dissipation(stored)))
+    worst = None if certificate is None else waveform(certificate.lower)
+    if certificate is not None and worst is not None:
+        caption = (
+            "The two inputs of the search whose outputs differ most, for their own difference: the lower bound of the"
+            " gain. Right: at which frequencies that difference is."
+        )
+        found.append(_picture("certificate", "Worst input found", caption, plots.worst(worst, certificate.network)))
     if history:
         caption = "The model is the one with the lowest validation error; a gap that grows afterwards is overfitting."
         found.append(_picture("training", "Training history", caption, plots.history(history)))

@@ -18,7 +18,7 @@
     const oneRow = names.reduce((sum, n) => sum + 7.5 * n + 50, 0) < width;
     const rows = !layout.showlegend || !names.length ? 0 : oneRow ? 1 : Math.ceil(names.length / fitting);
     const titled = layout.annotations.some((note) => note.yanchor === "bottom");
-    const top = 20 * rows + (titled ? 28 : 10);
+    const top = 30 * rows + (titled ? 24 : 8);
     return { width, height: layout.height - layout.margin.t + top, "margin.t": top };
   };
 

@@ -20,6 +20,7 @@ from l2ssm.report.figures import Picture
 from l2ssm.report.numbers import counted, lower_bound, number, percent, quantity, seconds, text, upper_bound
 from l2ssm.report.verdict import WORDS, Tile, tiles
 
+STRONGEST = 6  # inputs of a direction listed on the page; the JSON file has all
 SLOWEST = 6  # poles of an operator listed on the page; the JSON file has all
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 RECORDS = 8  # records listed on the page; the JSON file has all
@@ -217,7 +218,33 @@ def _operators(facts: dict[str, Any]) -> str:
     head = ("operator", "size", "Schur", "spectral radius", "H∞ norm, bracket", "at", "how known")
     table = _table(head, rows, (3, 4))
     modal = ("operator", "pole", "modulus", "time constant", "oscillation", "", "damping", "residue", "Hankel share")
-    return f"{table}<h3>Slowest poles</h3>{_table(modal, slow, (1, 2, 3, 4, 5, 6, 7, 8))}"
+    tables = f"{table}{_frozen(facts)}<h3>Slowest poles</h3>{_table(modal, slow, (1, 2, 3, 4, 5, 6, 7, 8))}"
+    return tables + _directions(facts)
+
+
+def _frozen(facts: dict[str, Any]) -> str:
+    if not any(op["frozen"] for op in facts["operators"].values()):
+        return ""
+    return (
+        '<p class="quiet">Frozen: the linear system a selective cell would be if its coefficients stayed those of this'
+        " constant input of the model. The cell itself changes them with the input: nothing here bounds it, and no"
+        " certificate uses it.</p>"
+    )
+
+
+def _directions(facts: dict[str, Any]) -> str:
+    """The inputs at the peak, strongest first, of operators with several."""
+    rows = []
+    for name, op in facts["operators"].items():
+        if op["n_u"] < 2 or op["hinf"]["direction"] is None:
+            continue
+        inputs = sorted(op["hinf"]["direction"]["inputs"], key=lambda one: -one["amplitude"])
+        strongest = [f"{text(one['name'])} {one['amplitude']:.2f} ∠ {one['phase_degrees']:.0f}°" for one in inputs]
+        more = f", {len(inputs) - STRONGEST} more" if len(inputs) > STRONGEST else ""
+        rows.append([text(name), f'<span class="wide">{", ".join(strongest[:STRONGEST])}{more}</span>'])
+    note = "Amplitude and phase of each input, the sum of squares being 1: no other sinusoid is amplified more."
+    head = ("operator", "worst input direction at the peak")
+    return f'<h3>Worst directions</h3>{_table(head, rows)}<p class="quiet">{note}</p>' if rows else ""
 
 
 def _pole(pole: dict[str, Any]) -> list[str]:

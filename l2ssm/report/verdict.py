@@ -48,7 +48,11 @@ def _gain(facts: dict[str, Any]) -> Tile:
     value = f"γ ≤ {quantity(upper_bound(claim['gamma']), claim['unit'])}"
     if not claim["verified"]:
         return Tile("Claimed gain", WARN, value, "<b>not verified here</b>: run the verification below")
-    return Tile("Certified gain", GOOD, value, f"{text(claim['kind'])} gain, verified in {text(claim['verified_in'])}")
+    units = (
+        "" if claim["unit"] or not any(c["unit"] for c in facts["model"]["outputs"]) else ", each channel in its unit"
+    )
+    note = f"{text(claim['kind'])} gain{units}, verified in {text(claim['verified_in'])}"
+    return Tile("Certified gain", GOOD, value, note)
 
 
 def _lower(facts: dict[str, Any]) -> Tile:
@@ -82,6 +86,10 @@ def _stability(facts: dict[str, Any]) -> Tile:
     count, stability = len(facts["operators"]), facts["stability"]
     if "operators" in facts["missing"]:
         return Tile("Stability", NONE, "see the gain", text(facts["missing"]["operators"]))
+    frozen = [name for name, op in facts["operators"].items() if op["frozen"]]
+    if frozen and stability["schur"]:
+        note = f"selective: {', '.join(map(text, frozen))}; frozen coefficients prove nothing about the cell"
+        return Tile("Stability", NONE, "see the gain", note)
     if not count:
         return Tile("Stability", GOOD, "static", "the model has no linear dynamic operator")
     if not stability["schur"]:

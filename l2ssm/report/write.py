@@ -12,7 +12,7 @@ from l2ssm.analysis.facts import NAME
 from l2ssm.analysis.operators import known_operators
 from l2ssm.analysis.overlay import energies, measured_responses
 from l2ssm.analysis.subject import Subject
-from l2ssm.analysis.summary import residual_test, summarise
+from l2ssm.analysis.summary import residual_test, summarise, usual_input
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.files import write_atomically
@@ -67,7 +67,15 @@ def write_report(
     result, reason = residual_test(model, data)
     facts = summarise(model, certificate, comparison, result, reason)
     responses, (stored, _) = measured_responses(comparison, NAME), energies(certificate, comparison)
-    drawn = pictures(known_operators(model)[0], comparison, result, facts["training"], responses, stored)
+    drawn = pictures(
+        known_operators(model, usual_input(comparison))[0],
+        comparison,
+        result,
+        facts["training"],
+        responses,
+        stored,
+        certificate,
+    )
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     paths = ReportPaths(target / "report.html", target / "report.json")

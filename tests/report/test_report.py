@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import html as markup
 import json
 import re
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from l2ssm.errors import CertificateError
 from l2ssm.report.strict_json import dumps, strict
 from l2ssm.report.verdict import tiles
 from l2ssm.report.write import ReportPaths, write_report
+from l2ssm.systems.attention import Attention
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Clocked
 from l2ssm.systems.state_space import StateSpace
@@ -63,6 +65,11 @@ class Page(HTMLParser):
             self.scripts.append(data)
         else:
             self.text += data
+
+
+def drawings(path: Path) -> list[dict[str, Any]]:
+    """What the interactive figures of a page show."""
+    return json.loads(Page(path.read_text(encoding="utf-8")).scripts[0])
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -128,7 +135,7 @@ def test_the_page_is_one_well_formed_small_file_that_fetches_nothing(mimo: Case)
     assert len(drawings) == html.count('class="plot"')
     assert gzip.decompress(base64.b64decode(page.scripts[1])) == LIBRARY.read_bytes()
     sources = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
-    assert len(sources) == 7
+    assert len(sources) == 8
     for source in sources:
         assert source is not None
         kind, _, payload = source.partition(";base64,")
@@ -243,15 +250,40 @@ def test_odd_models_get_a_report(name: str, tmp_path: Path) -> None:
     assert ("not Schur stable: block0" in text) == (name in ("unstable", "integrator"))
 
 
-def test_a_model_without_linear_operators_gets_a_report_that_says_why(tmp_path: Path) -> None:
+def test_a_selective_cell_is_shown_with_frozen_coefficients_and_labelled(tmp_path: Path) -> None:
     one = np.ones((1, 1))
     clocked = Clocked([0.5], [0.2], one, 0 * one, one, 0 * one, one, 0.1 * one, [0.0], [2.0])
     net = Interconnection((clocked,), 1.0, ("u",), ("y",), ("V",), ("mm",))
     paths = write_report(net, None, certify(net, kind="l2", lower=False), tmp_path)
-    facts = json.loads(paths.json.read_text(encoding="utf-8"))
-    assert "is a Clocked" in facts["missing"]["operators"]
-    assert "Not here: block0 is a Clocked" in Page(paths.html.read_text(encoding="utf-8")).text
+    facts, text = json.loads(paths.json.read_text(encoding="utf-8")), Page(paths.html.read_text(encoding="utf-8")).text
+    assert [*facts["operators"]] == ["block0 (frozen at u = 0 V)"]
+    assert facts["operators"]["block0 (frozen at u = 0 V)"]["frozen"]
+    assert "nothing here bounds it" in text
+    assert "block0 (frozen at u = 0 V): peak" in markup.unescape(json.dumps(drawings(paths.html), ensure_ascii=False))
     assert {tile.question: tile.status for tile in tiles(facts)}["Stability"] == "none"
+
+
+def test_a_model_without_linear_operators_gets_a_report_that_says_why(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    looking = Attention(rng.standard_normal((4, 4)), *rng.standard_normal((2, 2, 4)), [2.0])
+    net = Interconnection((looking,), 1.0, *[tuple("abcd")] * 2, *[("",) * 4] * 2)
+    paths = write_report(net, None, None, tmp_path)
+    facts = json.loads(paths.json.read_text(encoding="utf-8"))
+    assert "is a Attention" in facts["missing"]["operators"]
+    assert "Not here: block0 is a Attention" in Page(paths.html.read_text(encoding="utf-8")).text
+
+
+def test_the_worst_direction_and_the_worst_input_are_in_the_file_and_on_the_page(mimo: Case) -> None:
+    direction = mimo.facts["operators"]["block0"]["hinf"]["direction"]
+    assert sum(one["amplitude"] ** 2 for one in direction["inputs"]) == pytest.approx(1.0)
+    worst, lower = mimo.facts["worst_input"], mimo.certificate.lower
+    assert lower is not None
+    assert lower.du is not None
+    assert worst["gain"] == lower.gain
+    assert [one["deviation_rms"] for one in worst["inputs"]] == pytest.approx(np.sqrt(np.mean(lower.du**2, axis=0)))
+    text = Page(mimo.paths.html.read_text(encoding="utf-8")).text
+    assert "worst input direction at the peak" in text
+    assert "Worst input found" in text
 
 
 def test_a_long_record_gets_a_close_up_of_the_worst_stretch(tmp_path: Path) -> None:
