@@ -74,6 +74,22 @@ def _use_model(path: Path) -> object:
     return model.runtime().simulate(u, x0=0)
 
 
+def _reworded_model(path: Path) -> object:
+    """The damage in the description of the model instead: the file itself is sound."""
+    import random
+
+    from mutations import mutated
+
+    from l2ssm.identification.model_file import read_tensors, write_tensors
+
+    damaged = path.read_bytes()
+    _model(path)
+    text, arrays = read_tensors(path)
+    seed = random.Random(damaged).randrange(2**30)
+    write_tensors(path, mutated(text.encode(), seed).decode("latin-1"), arrays)
+    return _use_model(path)
+
+
 def _certificate(path: Path) -> None:
     from l2ssm.certificates.compose import certify
     from l2ssm.systems.state_space import StateSpace
@@ -187,6 +203,7 @@ def _npy(path: Path) -> None:
 VARIABLES, COLUMNS = _read(["u"], ["y"], dt=0.1), _read(["u"], ["y1", "y2"], dt=0.1)
 FORMATS = {
     "model": Format(".l2ssm", _written(_model, ".l2ssm"), _use_model),
+    "model with its text": Format(".l2ssm", _written(_model, ".l2ssm"), _reworded_model),
     "certificate": Format(".json", _written(_certificate, ".json"), _verify),
     "certificate with its digest": Format(".json", _written(_certificate, ".json"), _rehashed_certificate),
     "checkpoint": Format(".ckpt", _written(_checkpoint, ".ckpt"), _read_checkpoint),
