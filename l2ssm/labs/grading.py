@@ -16,11 +16,12 @@ from typing import Any
 from l2ssm.errors import MissingDataError, OptionError
 from l2ssm.labs.checking import Check, Outcome, checks_of, load
 from l2ssm.labs.places import checks
-from l2ssm.labs.worker import IMPORT_LIMIT
 from l2ssm.options import positive
 
 TIME_LIMIT = 20.0
 """Seconds a check may take."""
+IMPORT_LIMIT = 120.0
+"""Seconds for the import of a student's file, which may load torch for the first time."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def grade(lab: str, file: str | os.PathLike[str], time_limit: float = TIME_LIMIT
 def _run(source: Path, path: Path, items: list[Check], first: int, limit: float) -> list[Outcome]:
     """Outcomes from check `first` on, at least one: to the end, or to the end of an exercise that was ended."""
     waiting = IMPORT_LIMIT + limit * (len(items) - first) + 30
-    facts, errors, code = _process([str(source), str(path), str(first), str(limit)], waiting)
+    facts, errors, code = _process([str(source), str(path), str(first), str(limit), str(IMPORT_LIMIT)], waiting)
     head, *results = facts or [{}]
     rest = items[first:]
     if "ready" not in head:

@@ -1,4 +1,4 @@
-"""The process that runs student code: `python -m l2ssm.labs.worker checks.py student.py first limit`.
+"""The process that runs student code: `python -m l2ssm.labs.worker checks.py student.py first limit import_limit`.
 
 Standard output carries one JSON object a line: {"ready": true} or {"broken": outcome} after the import, then an outcome
 a check. What student code prints goes nowhere. A check that takes longer than the limit ends the process from a
@@ -19,12 +19,9 @@ from typing import Any
 
 from l2ssm.labs.checking import checks_of, describe, line_in, load, outcome
 
-IMPORT_LIMIT = 120.0
-"""Seconds for the import of a student's file, which may load torch for the first time."""
 
-
-def main(checks_file: str, student_file: str, first: int, limit: float) -> None:
-    """Run the checks from number `first` on, each at most `limit` seconds."""
+def main(checks_file: str, student_file: str, first: int, limit: float, import_limit: float) -> None:
+    """Import the file within `import_limit` seconds, run the checks from number `first` on within `limit` each."""
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
@@ -37,7 +34,7 @@ def main(checks_file: str, student_file: str, first: int, limit: float) -> None:
         results.flush()
 
     items = checks_of(load(Path(checks_file), "hidden_checks"))[first:]
-    faulthandler.dump_traceback_later(IMPORT_LIMIT, exit=True)
+    faulthandler.dump_traceback_later(import_limit, exit=True)
     try:
         student = load(Path(student_file), "student")
     except BaseException as error:  # SystemExit too
@@ -52,4 +49,4 @@ def main(checks_file: str, student_file: str, first: int, limit: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), float(sys.argv[5]))

@@ -35,7 +35,7 @@ def _():
 
     $$A_0 = \rho\begin{bmatrix}\cos a & -s\,\sin a\\ \tfrac1s\sin a & \cos a\end{bmatrix}, \qquad A_1 = A_0^\top, \qquad \rho = 0.95 .$$
 
-    Both are rotations on ellipses, one lying, one standing; both have spectral radius $\rho$ for every stretch $s$. Follow one for a while, then the
+    Both turn on ellipses, one lying, one standing, in opposite senses; both have spectral radius $\rho$ for every stretch $s$. Follow one for a while, then the
     other, and switch at the right moments.
 
     **Theorem 1.** *Let a word $w_1 \dots w_L$ be repeated for ever. The state tends to zero for every start if and only if the
