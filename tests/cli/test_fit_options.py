@@ -59,6 +59,7 @@ def test_trials_are_listed(csv, tmp_path):
     assert "--search is 'n_x', expected name=value" in run(*given, "--search", "n_x").output
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on(csv, tmp_path):
     """A real SIGKILL once there is a checkpoint; the same command again writes the model of an undisturbed one."""
     checkpoint, folders = tmp_path / "run.ckpt", (tmp_path / "killed", tmp_path / "whole")

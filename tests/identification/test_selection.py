@@ -147,6 +147,7 @@ def test_interrupt_before_any_model():
         select(Fake(interrupts=[1]), given(search={"n_x": [1, 2]}), 0.0)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_that_of_the_last_fit(tmp_path):
     file, stop_at = tmp_path / "run.ckpt", []
 
