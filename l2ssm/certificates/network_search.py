@@ -67,9 +67,9 @@ def _search(layers: Sequence[Layer], rest: bool, gap: float, clock: Clock) -> Mu
         point = problem.start() if point is None else feasible(problem, point)
         point, last = minimise(problem, point, beta, rough, clock)
         allowed = point.relaxed(rough)
-        violating = _violating(layers, rest, forms, allowed, fine, clock)
-        if violating.size:
-            theta, beta = np.unique(np.append(theta, violating)), max(last / GROWTH, FIRST)
+        missing = violating(layers, rest, forms, allowed, fine, clock)
+        if missing.size:
+            theta, beta = np.unique(np.append(theta, missing)), max(last / GROWTH, FIRST)
         elif rough == gap:
             return Multipliers(forms, allowed, theta)
         else:
@@ -92,7 +92,7 @@ def feasible(problem: Problem, point: Point) -> Point:
     return problem.lifted(point.T, LIFT)
 
 
-def _violating(layers: Sequence[Layer], rest: bool, forms: Forms, point: Point, theta: Array, clock: Clock) -> Array:
+def violating(layers: Sequence[Layer], rest: bool, forms: Forms, point: Point, theta: Array, clock: Clock) -> Array:
     """The angles where there is no room, from a grid that is refined around its tightest places."""
     room = _rooms(layers, rest, forms, point, theta, clock)
     for _ in range(3):

@@ -80,7 +80,7 @@ def fit(
     learning_rate: float = 1e-2,
     weight_decay: float | None = None,
     average: float = 0.0,
-    validate_every: int = 100,
+    validate_every: int | None = None,
     patience: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
@@ -132,7 +132,7 @@ def fit(
             100 over the number of training samples, at most 0.1: what speaks for small weights is worth 100 samples.
         average: share of the steps, the last ones, whose parameters are averaged as well; the mean is kept, and
             refined, where its validation error is the smaller one, and info["averaged"] says so.
-        validate_every: steps between validations.
+        validate_every: steps between validations; default a fiftieth of the steps, at least 100.
         patience: validations without improvement before stopping; None: never.
         minutes: wall-clock budget of all that is done, the linear start included, which is never cut short: where it
             takes as long, one step follows. None: none.

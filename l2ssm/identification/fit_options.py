@@ -19,11 +19,12 @@ from l2ssm.options import integer, positive
 PRIOR = 100.0  # samples that the weight decay is worth: it is this over the number of samples, at most DECAY
 DECAY = 0.1
 STEPS = 2000, 15000  # least and most by default
+VALIDATIONS, LEAST_EVERY = 50, 100  # in a default fit; steps between two of them, at least
 SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training
 
-LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "window": 1, "batch": 1, "validate_every": 1, "seed": 0}
+LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "window": 1, "batch": 1, "seed": 0}
 LEAST_OR_NONE = {"static_layers": 1, "hidden": 1, "n_init": 0, "steps": 1, "refine_steps": 0, "patience": 1,
-                 "monitor": 1, "horizon": 1}  # fmt: skip
+                 "validate_every": 1, "monitor": 1, "horizon": 1}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class FitOptions:
         values["slowest"] = SLOWEST * min(lives, max(record.T for record in train))
         if values["steps"] is None:
             values["steps"] = int(np.clip(samples // 5, *STEPS))
+        if values["validate_every"] is None:
+            values["validate_every"] = max(LEAST_EVERY, values["steps"] // VALIDATIONS)
         if values["refine_steps"] is None:
             values["refine_steps"] = values["steps"] // 20
         if values["weight_decay"] is None:

@@ -24,7 +24,7 @@ from l2ssm.certificates.flatten import constraints_of
 from l2ssm.certificates.network_forms import Forms
 from l2ssm.certificates.network_multipliers import Point, Problem, descend
 from l2ssm.certificates.network_response import evaluate, grid
-from l2ssm.certificates.network_search import COARSE, feasible
+from l2ssm.certificates.network_search import COARSE, FINE, feasible, violating
 from l2ssm.errors import RealizationError, SolverError
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
@@ -34,8 +34,9 @@ EVERY = 50  # steps after which the multipliers follow
 SEARCH, STEPS = 30, 4  # Newton steps of a search, and of following
 BETA = 100.0  # of the barrier: multipliers within a few per cent of the best, and well inside
 POWER = 100  # of the mean over frequencies that stands for the largest gain, which would have kinks
+ROUNDS = 4  # of a search, in which frequencies are added that were missing
 ACTIVE = 6  # frequencies that count during training steps, those of the largest gains
-MARGIN = 1e-3  # that is left to the frequencies in between
+MARGIN = 1e-3  # relative, of gamma^2: what the frequencies in between may ask for
 
 
 class HeldGain:
@@ -61,10 +62,18 @@ class HeldGain:
     def search(self) -> None:
         """Multipliers for the present weights, from nothing else."""
         try:
-            layers = self._layers()
-            self.theta = grid(layers, *COARSE)
+            layers, clock = self._layers(), Clock(math.inf)
+            self.theta, fine = grid(layers, *COARSE), grid(layers, *FINE)
             problem = Problem(self.forms, evaluate(layers, False, self.theta))
-            self._move(problem, problem.start(), SEARCH)
+            largest = self._move(problem, problem.start(), SEARCH)
+            for _ in range(ROUNDS):
+                assert self.point is not None
+                missing = violating(layers, False, self.forms, Point(self.point.T, largest * (1 + MARGIN)), fine, clock)
+                if not missing.size:
+                    break
+                self.theta = np.unique(np.append(self.theta, missing))
+                problem = Problem(self.forms, evaluate(layers, False, self.theta))
+                largest = self._move(problem, feasible(problem, self.point), STEPS)
         except (SolverError, RealizationError):
             self.point = None
 
@@ -78,10 +87,12 @@ class HeldGain:
         except (SolverError, RealizationError):
             self.search()
 
-    def _move(self, problem: Problem, point: Point, steps: int) -> None:
+    def _move(self, problem: Problem, point: Point, steps: int) -> float:
+        """The largest gamma^2 from now on."""
         self.point = descend(problem, point, BETA, Clock(math.inf), steps)
-        gains = problem.gains(self.point.T)
-        self.active = self.theta[np.argsort(-gains)[:ACTIVE]]
+        squares = problem.gains(self.point.T)
+        self.active = self.theta[np.argsort(-squares)[:ACTIVE]]
+        return float(squares.max())
 
     def __call__(self) -> Tensor | None:
         """The factor; None where the multipliers prove nothing in a training step, 0 where they do not otherwise."""
