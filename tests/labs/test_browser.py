@@ -73,8 +73,10 @@ def settled(page, quiet=2.0):
 def test_app(server, page, lab, tmp_path):
     page.errors.clear()
     page.open(f"{server}/?file={labs()[lab].name}")
-    last = "Certificate" if lab == "playground" else "What to take home"
-    page.wait(f"document.body.innerText.includes({last!r}) && document.querySelectorAll('marimo-slider').length", lab)
+    last = (
+        f"{SHOWN}.includes('worst input')" if lab == "playground" else "document.body.innerText.includes('take home')"
+    )
+    page.wait(f"document.body && location.href.includes({labs()[lab].name!r}) && {last}", lab)
     before = settled(page)
     page.evaluate(f"{SLIDER}.focus()")
     page.press("ArrowRight", 39)
