@@ -117,7 +117,7 @@ def _():
     jump cost (Gibbs)?
 
     ### Exercise 1
-    `legs(N)`: the pair $(A, B)$ of Theorem 1. Mind the minus, which half of the literature drops.
+    `legs(N)`: the pair $(A, B)$ of Theorem 1. Mind the minus: without it the memory explodes.
     """)
     return
 
@@ -256,7 +256,7 @@ def _():
 
 @app.cell
 def _():
-    log_step = mo.ui.slider(-3.0, 0.0, 0.05, value=-1.7, label=r"$\log_{10}\Delta$", show_value=True)
+    log_step = mo.ui.slider(-3.0, 0.0, 0.05, value=-2.2, label=r"$\log_{10}\Delta$", show_value=True)
     start = mo.ui.dropdown(["S4D-LegS", "S4D-Lin", "S4D-Inv"], value="S4D-LegS", label="poles")
     mo.vstack([log_step, start])
     return log_step, start

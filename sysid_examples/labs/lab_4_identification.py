@@ -240,19 +240,19 @@ def _():
 @app.cell(hide_code=True)
 def _():
     mo.md(r"""
-    `ls.residuals(model, data)` does this for all lags, inputs and outputs together. A linear model of the two tanks, whose overflow no linear
-    model has:
+    `ls.residuals(model, data)` does this for all lags, inputs and outputs together. A linear model of a
+    Wiener-Hammerstein circuit (a filter, a diode, a filter), on the test record:
     """)
     return
 
 
 @app.cell
 def _():
-    data = ls.plants.CascadedTanks().experiment(seed=0, samples=1024)
+    data = ls.plants.WienerHammerstein().experiment(seed=0, samples=1024)
     train, test = data["train"], data["test"]
-    tank_model = ls.fit_linear(ls.Dataset([train]), n_init=50)
+    linear_model = ls.fit_linear(ls.Dataset([train]), n_init=50)
     about_the_mean = ls.Record(test.u - train.u.mean(0), test.y - train.y.mean(0), test.dt)
-    mo.plain_text(f"{tank_model}\n\n{ls.residuals(tank_model.G, about_the_mean)}")
+    mo.plain_text(f"{linear_model}\n\n{ls.residuals(linear_model.G, about_the_mean)}")
     return
 
 

@@ -307,8 +307,9 @@ def _():
     realization of this form: in the coordinates $P^{1/2}x$ of a $P$ from the lemma.*
 
     So $K \mapsto K/\max(1, \|K\|_2)$ maps *all* matrices onto *all* certified systems: gradient descent needs no constraint, no
-    projection and no solver. L2RU, and the maps `l2ru`, `contraction` and `bounded` of the package, are cleverer versions of
-    this: they keep $A$ diagonal so that the scan stays fast (see `docs/parametrizations.md`).
+    projection and no solver. **L2RU** goes the other way round: it chooses the right-hand side, $M(P,\gamma) = -XX^\top - \varepsilon I$ with a free $X$, and solves the
+    lemma backwards for $P$, $A$ and $B$ with Cholesky factors ($n_x = n_u = n_y$). In the package: `l2ru`, `contraction`, and `bounded`, which keeps $A$
+    diagonal so that the scan stays fast (`docs/parametrizations.md`).
 
     ### Exercise 4
     `free_map(K, n_x, gamma)`: $(A, B, C, D)$ of gain at most $\gamma$, for *every* real matrix $K$ with $n_x$ state rows and

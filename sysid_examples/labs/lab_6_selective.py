@@ -235,7 +235,7 @@ def _():
 
     $$\max_k |h_k| \le g\,\max_k|u_k|, \qquad \sum h_k^2 \le g^2 \sum u_k^2, \qquad g = \sqrt{\frac{1+\bar a}{1-\bar a}},$$
 
-    *and $g$ cannot be improved. With $\bar a = 1$, as published, there is no gain at all.* Set the gate:
+    *and $g$ cannot be improved. With gates that may come as close to 1 as they like, as published, no finite $g$ does.* Set the gate:
     """)
     return
 

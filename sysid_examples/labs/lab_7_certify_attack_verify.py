@@ -108,12 +108,10 @@ def _(found, net):
     def _figure():
         figure = Figure(figsize=(9.5, 3.2), layout="constrained")
         left, right = figure.subplots(1, 2)
-        left.plot(found.u, color="0.6", label="base input u")
-        left.plot(found.u + found.du, color="C1", lw=1, label="u + du")
-        left.legend()
-        y = net.simulate(found.u)
-        right.plot(net.simulate(found.u + found.du) - y, color="C1")
-        right.set_title(f"difference of the outputs, gain {found.gain:.4g}")
+        left.plot(found.du, color="C1", lw=1)
+        left.set_title(f"deviation du of the input (base input: RMS {np.sqrt(np.mean(found.u**2)):.2g})")
+        right.plot(net.simulate(found.u + found.du) - net.simulate(found.u), color="C0", lw=1)
+        right.set_title(f"deviation of the output: gain {found.gain:.4g}")
         for axes in (left, right):
             axes.set_xlabel("sample")
         return figure

@@ -278,7 +278,7 @@ def _(gain):
 def _():
     mo.md(r"""
     ### Exercise 5
-    `loop_bounds(g1, g2)`: the matrix $\bigl[\begin{smallmatrix} w_1 \to y_1 & w_2 \to y_1\\ w_1 \to y_2 & w_2 \to y_2\end{smallmatrix}\bigr]$ of Theorem 2; all entries
+    `loop_bounds(g1, g2)`: the bounds of Theorem 2 as a 2 by 2 matrix, rows $y_1, y_2$, columns $w_1, w_2$; all entries
     `np.inf` where it says nothing. And the catch: you replaced $H_1$ by a reduced model with $\|H_1 - H_{1,r}\|_\infty \le \varepsilon$, so that the gain of
     the true $H_1$ is at most $g_{1,r} + \varepsilon$.
 
