@@ -20,5 +20,10 @@ def check_expansion(claimed: int, held: int, what: str) -> None:
     Traceback (most recent call last):
     l2ssm.errors.DataError: v: 1000 bytes of the file would take 1099511627776 bytes of memory; store it uncompressed
     """
-    if claimed > max(FREE, RATIO * held):
+    if claimed > most_from(held):
         raise DataError(f"{what}: {held} bytes of the file would take {claimed} bytes of memory; store it uncompressed")
+
+
+def most_from(held: int) -> int:
+    """Bytes of memory that so many bytes of a file may take."""
+    return max(FREE, RATIO * held)

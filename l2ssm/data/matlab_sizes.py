@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from l2ssm.data.limits import FREE, RATIO, check_expansion
+from l2ssm.data.limits import check_expansion, most_from
 from l2ssm.errors import DataError
 
 MATRIX, COMPRESSED = 14, 15
@@ -65,7 +65,7 @@ def _elements(data: memoryview, order: str, where: str) -> Iterator[Element]:
 
 
 def _inflated(data: memoryview, where: str) -> memoryview:
-    most = max(FREE, RATIO * len(data))
+    most = most_from(len(data))
     try:
         inflate = zlib.decompressobj()
         content = inflate.decompress(data, most)

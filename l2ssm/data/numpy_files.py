@@ -63,5 +63,5 @@ def _check_header(file: IO[bytes], size: int) -> None:
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never read")
     held, claimed = size - file.tell(), math.prod(shape) * dtype.itemsize
-    if claimed > held or (held == 0 and any(n > size for n in shape)):
+    if claimed > held or (claimed == 0 and max(shape, default=0) > held):
         raise ValueError(f"an array {shape} of {dtype} takes {claimed} bytes, the file holds {held}")

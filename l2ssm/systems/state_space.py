@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from l2ssm.systems.hinf import HinfBracket
 
 Array = NDArray[np.float64]
+WIDEST_EMPTY = 2**16  # channels that a file can tell of without a number for them
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +239,8 @@ def _matrix(name: str, value: ArrayLike) -> Array:
         raise RealizationError(f"{name} is not a matrix of numbers: {error}") from None
     if M.ndim != 2:
         raise RealizationError(f"{name} has {M.ndim} dimensions, expected a matrix (2)")
+    if M.size == 0 and max(M.shape) > WIDEST_EMPTY:
+        raise RealizationError(f"{name} has the shape {M.shape} and no entries")
     if not np.all(np.isfinite(M)):
         row, col = np.argwhere(~np.isfinite(M))[0]
         raise RealizationError(f"{name}[{row}, {col}] is {M[row, col]}; every entry must be finite")

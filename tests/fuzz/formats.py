@@ -69,7 +69,6 @@ def _use_model(path: Path) -> object:
 
     model = load(path)
     u = np.zeros((6, model.network.n_u))
-    str(model)
     model.simulate(u, np.zeros((6, model.network.n_y)))
     return model.runtime().simulate(u, x0=0)
 
