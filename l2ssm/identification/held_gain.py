@@ -40,7 +40,7 @@ MARGIN = 1e-3  # relative, of gamma^2: what the frequencies in between may ask f
 
 
 class HeldGain:
-    """Called for the factor of the output that brings the model to its gain: a float64 scalar <= 1, or None.
+    """Called for the factor of the output that brings the model to its gain: a float64 scalar <= 1.
 
     Args:
         model: with a prescribed gain and a scaffold that does not hold one by construction.
@@ -57,10 +57,12 @@ class HeldGain:
         self.forms = Forms(constraints_of(self._layers(), False)[0])
         self.maps = [torch.tensor(M.toarray()) for M in (self.forms.qw, self.forms.s, self.forms.r)]
         self.point: Point | None = None
+        self.last = torch.ones((), dtype=torch.float64)  # the factor before
         self.theta, self.active = np.zeros(0), np.zeros(0)
 
     def search(self) -> None:
         """Multipliers for the present weights, from nothing else."""
+        self.last = torch.ones((), dtype=torch.float64)
         try:
             layers, clock = self._layers(), Clock(math.inf)
             self.theta, fine = grid(layers, *COARSE), grid(layers, *FINE)
@@ -94,15 +96,17 @@ class HeldGain:
         self.active = self.theta[np.argsort(-squares)[:ACTIVE]]
         return float(squares.max())
 
-    def __call__(self) -> Tensor | None:
-        """The factor; None where the multipliers prove nothing in a training step, 0 where they do not otherwise."""
+    def __call__(self) -> Tensor:
+        """The factor; where the multipliers prove nothing, that of the step before while training, 0 otherwise."""
         squares = None if self.point is None else self._squares(self.active if self.training else self.theta)
         if squares is None:
-            return None if self.training else torch.zeros((), dtype=torch.float64)
+            return self.last if self.training else torch.zeros((), dtype=torch.float64)
         largest = squares.detach().max()
         gain = torch.sqrt(largest) * ((squares / largest) ** POWER).sum() ** (0.5 / POWER)
         assert self.model.gain is not None
-        return torch.clamp(self.model.gain() * (1 - MARGIN) / gain, max=1.0)
+        factor = torch.clamp(self.model.gain() * (1 - MARGIN) / gain, max=1.0)
+        self.last = factor.detach()
+        return factor
 
     def _squares(self, theta: np.ndarray) -> Tensor | None:
         """gamma^2 (F,) that the multipliers prove, None where none at some frequency; see `Problem`."""

@@ -83,5 +83,5 @@ class PrescribedGainTraining:
         """The factor of the output becomes a number; the parameters are those that are kept."""
         if self.held is not None:
             self.before_validation()
-            factor = self.held()
-            self.model.held_at(1.0 if factor is None or factor <= 0 else float(factor))
+            factor = float(self.held())
+            self.model.held_at(factor if factor > 0 else 1.0)

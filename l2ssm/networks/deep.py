@@ -180,7 +180,7 @@ class DeepSSM(nn.Module):
             Q = nn.init.orthogonal_(torch.empty(n, n), generator=generator)[:d_model]
             self.E, self.H = nn.Parameter(Q[:, : self.n_u].clone()), nn.Parameter(Q[:, : self.n_y].mT.clone())
         self.gain = None if gamma is None else PrescribedGain(float(gamma), learned=learn_gamma)
-        self.hold: Callable[[], Tensor | None] | None = None
+        self.hold: Callable[[], Tensor] | None = None
         self.register_buffer("log_factor", torch.zeros((), dtype=torch.float64))
         if series:
             self.shares = nn.Parameter(torch.zeros(layers + 2))
@@ -256,7 +256,7 @@ class DeepSSM(nn.Module):
         W = self._prescribed(self.H.mT, self.y_std / self.y_std.max(), -1).mT
         if factored and self.gain is not None and self.scaffold != "series":
             factor = torch.exp(self.log_factor) if self.hold is None else self.hold()
-            W = W if factor is None else (factor.double() * W.double()).to(W.dtype)
+            W = (factor.double() * W.double()).to(W.dtype)
         return W, self.h
 
     def _prescribed(self, W: Tensor, weight: Tensor, end: int) -> Tensor:
