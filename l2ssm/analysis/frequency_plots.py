@@ -18,6 +18,8 @@ from l2ssm.errors import OptionError
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.units import per
 
+NOTHING = -1000.0  # dB; below every axis
+
 
 @styled
 def bode(
@@ -123,8 +125,8 @@ def frequency(
 ) -> Figure:
     """Measured responses with their confidence band, and lines of systems, of one channel: magnitude and phase.
 
-    Points that are smaller than the radius of their band are left out. A best linear approximation also shows the level
-    of noise (dotted) and of distortion (dashed) in one realization.
+    Points that are smaller than the radius of their band are left out; the band there goes down to nothing. A best
+    linear approximation also shows the level of noise (dotted) and of distortion (dashed) in one realization.
 
     Args:
         found: by name, systems (lines) and results of `frf` and `bla` (points).
@@ -176,13 +178,14 @@ def _measured(
     i, j = channel
     if not (0 <= i < one.H.shape[1] and 0 <= j < one.H.shape[2]):
         raise OptionError(f"channel={channel} of {name}: expected output and input below {one.H.shape[1:]}")
-    radius = one.radius(level)[:, i, j]
-    sure = radius < np.abs(one.H[:, i, j])
-    x, H, radius = scaled(one.omega, hz)[sure], one.H[sure, i, j], radius[sure]
-    size, colour = np.abs(H), line(order)["color"]
+    radius, size, colour = one.radius(level)[:, i, j], np.abs(one.H[:, i, j]), line(order)["color"]
+    sure = radius < size
+    low = np.where(sure, curves.decibel(size - radius), NOTHING)
+    x, H = scaled(one.omega, hz)[sure], one.H[sure, i, j]
     points = {"color": colour, "marker": ".", "markersize": 4, "linestyle": "none"}
-    upper.fill_between(x, curves.decibel(size - radius), curves.decibel(size + radius), color=colour, alpha=0.18, lw=0)
-    upper.plot(x, curves.decibel(size), label=f"{name}, {100 * level:g} % band", **points)
+    high = curves.decibel(size + radius)
+    upper.fill_between(scaled(one.omega, hz), low, high, color=colour, alpha=0.18, lw=0)
+    upper.plot(x, curves.decibel(size[sure]), label=f"{name}, {100 * level:g} % band", **points)
     lower.plot(x, _near_zero(np.rad2deg(np.unwrap(np.angle(H)))), **points)
     for what, values, dashes in (("noise", one.noise, DASHES[2]), ("distortion", one.distortion, DASHES[1])):
         if values is not None and np.max(values) > 1e-9 * np.max(size, initial=0.0):

@@ -28,7 +28,7 @@ Layout = dict[str, Any]
 SYMBOLS = {"o": "circle", "x": "x-thin", "+": "cross-thin", "^": "triangle-up", "v": "triangle-down", "s": "square",
            "D": "diamond", ".": "circle"}  # fmt: skip
 LEAST = 340
-"""Width in pixels that a column of panels needs to be legible."""
+"""Width in pixels that one column of panels needs to be legible; several keep the width they were laid out for."""
 
 
 def interactive(figure: Figure, pixels: float) -> dict[str, Any]:
@@ -69,13 +69,14 @@ def interactive(figure: Figure, pixels: float) -> dict[str, Any]:
         _panel(axes, i, mate, box, frame, layout, data)
     _group(data)
     columns = len({round(box.x0, 2) for box in boxes})
-    return {"data": data, "layout": layout, "least": LEAST * columns}
+    return {"data": data, "layout": layout, "least": LEAST if columns == 1 else width}
 
 
 def placed(figure: Figure) -> Figure:
     """The same figure with its panels where they belong, and no more search for a better place at every drawing."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
         figure.set_layout_engine("none")
     return figure
 
@@ -85,7 +86,9 @@ def _panel(
 ) -> None:
     """Axes, curves, words and shapes of one panel; `mate` is the panel whose time or frequency axis it shares."""
     suffix = str(i + 1) if i else ""
-    x, y = _axis(axes.xaxis), _axis(axes.yaxis)
+    font = layout["font"]["size"]
+    x = _axis(axes.xaxis, font, layout["width"] * box.width / (7 * font))
+    y = _axis(axes.yaxis, font, layout["height"] * box.height / (2.5 * font))
     x["domain"] = [(box.x0 - frame.x0) / frame.width, (box.x1 - frame.x0) / frame.width]
     y["domain"] = [(box.y0 - frame.y0) / frame.height, (box.y1 - frame.y0) / frame.height]
     x["anchor"], y["anchor"] = f"y{suffix}", f"x{suffix}"
@@ -157,28 +160,26 @@ def _placed(axis: Axis) -> Callable[[Any], Any]:
     return axis.get_transform().transform if axis.get_scale() == "symlog" else np.asarray
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
-    """Scale, range, title and ticks."""
+def _axis(axis: Axis, font: float, room: float) -> dict[str, Any]:
+    """Scale, range, title in letters of `font` pixels, and at most as many ticks as there is room for."""
     low, high = (float(v) for v in _placed(axis)(np.array(axis.get_view_interval(), dtype=np.float64)))
     log, side = axis.get_scale() == "log", "labelbottom" if isinstance(axis, XAxis) else "labelleft"
     found = {
         "type": "log" if log else "linear",
         "range": np.log10([low, high]).tolist() if log else [low, high],
-        "title": {"text": escape(axis.get_label_text()), "standoff": 6},
+        "title": {"text": escape(axis.get_label_text()), "standoff": 6, "font": {"size": font}},
         "showticklabels": bool(axis.get_tick_params().get(side, True)),
         "gridcolor": STYLE["grid.color"],
         "linecolor": QUIET,
         "showline": True,
         "zeroline": False,
         "ticks": "outside",
-        "nticks": 7,
+        "nticks": int(np.clip(room, 3, 8)),
     }
     if log:
-        found |= {
-            "exponentformat": "power",
-            "dtick": max(1, round(np.log10(high / low) / 6)),
-            "minor": {"ticks": "outside"},
-        }
+        found["exponentformat"] = "power"
+        if high > 30 * low:
+            found |= {"dtick": max(1, round(np.log10(high / low) / 6)), "minor": {"ticks": "outside"}}
     if axis.get_scale() == "symlog" or not len(axis.get_majorticklocs()):
         values = np.asarray(axis.get_majorticklocs(), dtype=np.float64)
         found |= {"tickvals": _placed(axis)(values).tolist(), "ticktext": [f"{v:.3g}" for v in values]}

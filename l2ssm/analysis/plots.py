@@ -46,6 +46,7 @@ __all__ = [
     "worst",
 ]
 
+FEWEST_PER_POINT = 8  # characters of an SVG for a point of a curve that is not simplified away, at least
 COLOURS_OF_PNG = 64  # enough for lines with smooth edges, and a third of the size
 
 
@@ -59,8 +60,9 @@ def svg(figure: Figure) -> str:
 
 def data_uri(figure: Figure, largest: int = 300_000) -> str:
     """The figure as the address of an `img` that needs no file: SVG, or PNG where the SVG has more characters."""
-    text = svg(figure)
-    if len(text) <= largest:
+    points = sum(np.size(one.get_xdata()) for axes in figure.axes for one in axes.lines)
+    text = svg(figure) if points * FEWEST_PER_POINT <= largest else ""
+    if text and len(text) <= largest:
         return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png")

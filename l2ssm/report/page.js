@@ -9,17 +9,21 @@
   library.textContent = await new Response(stream).text();
   document.head.append(library);
 
+  const BUTTONS = 26; // pixels of the row of buttons, above the legend
+
   // As wide as there is room, but legible; as high as the rows of the legend need above the panels.
   const sized = (home, drawing) => {
     const { data, layout, least } = drawing;
     const width = Math.min(layout.width, Math.max(home.parentElement.clientWidth, least));
     const names = data.filter((trace) => trace.showlegend).map((trace) => trace.name.length);
-    const fitting = Math.max(1, Math.floor(width / (7.5 * Math.max(0, ...names) + 50)));
-    const oneRow = names.reduce((sum, n) => sum + 7.5 * n + 50, 0) < width;
+    const entry = (letters) => 6.8 * letters + 45;
+    const fitting = Math.max(1, Math.floor(width / entry(Math.max(0, ...names))));
+    const oneRow = names.reduce((sum, n) => sum + entry(n), 0) < width;
     const rows = !layout.showlegend || !names.length ? 0 : oneRow ? 1 : Math.ceil(names.length / fitting);
     const titled = layout.annotations.some((note) => note.yanchor === "bottom");
-    const top = 30 * rows + (titled ? 24 : 8);
-    return { width, height: layout.height - layout.margin.t + top, "margin.t": top };
+    const top = BUTTONS + 29 * rows + (titled ? 22 : 6);
+    const height = layout.height - layout.margin.t + top;
+    return { width, height, "margin.t": top, "legend.y": 1 - BUTTONS / height };
   };
 
   const touch = window.matchMedia("(pointer: coarse)").matches;
@@ -31,9 +35,9 @@
     const figure = home.appendChild(document.createElement("div"));
     figure.setAttribute("role", "img");
     figure.setAttribute("aria-label", picture.alt);
-    const { width, height, "margin.t": t } = sized(home, drawing);
-    const margin = { ...drawing.layout.margin, t };
-    const layout = { ...drawing.layout, width, height, margin, dragmode: touch ? false : "zoom" };
+    const { width, height, "margin.t": t, "legend.y": y } = sized(home, drawing);
+    const [margin, legend] = [{ ...drawing.layout.margin, t }, { ...drawing.layout.legend, y }];
+    const layout = { ...drawing.layout, width, height, margin, legend, dragmode: touch ? false : "zoom" };
     await Plotly.newPlot(figure, drawing.data, layout, config);
     home.classList.add("drawn");
     window.addEventListener("resize", () => Plotly.relayout(figure, sized(home, drawing)));

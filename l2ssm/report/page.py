@@ -239,7 +239,7 @@ def _directions(facts: dict[str, Any]) -> str:
         if op["n_u"] < 2 or op["hinf"]["direction"] is None:
             continue
         inputs = sorted(op["hinf"]["direction"]["inputs"], key=lambda one: -one["amplitude"])
-        strongest = [f"{text(one['name'])} {one['amplitude']:.2f} ∠ {one['phase_degrees']:.0f}°" for one in inputs]
+        strongest = [f"{text(one['name'])} {one['amplitude']:.2f} ∠ {round(one['phase_degrees'])}°" for one in inputs]
         more = f", {len(inputs) - STRONGEST} more" if len(inputs) > STRONGEST else ""
         rows.append([text(name), f'<span class="wide">{", ".join(strongest[:STRONGEST])}{more}</span>'])
     note = "Amplitude and phase of each input, the sum of squares being 1: no other sinusoid is amplified more."
