@@ -24,7 +24,7 @@ def _():
     # Playground
 
     Choose a plant or drop a CSV file, then move the prescribed gain, the number of layers and the poles that training starts from.
-    Every change fits a small model again (40 steps, a few seconds); the button trains longer. The gain of whatever comes out is proved.
+    Every change fits a small model again (100 steps, a few seconds); the button trains longer. The gain of whatever comes out is proved.
     """)
     return
 
@@ -78,7 +78,7 @@ def _(unit_gain):
     layers = mo.ui.slider(1, 5, 1, value=2, label="layers", show_value=True)
     constants = mo.ui.range_slider(
         steps=[1, 2, 5, 10, 20, 50, 100, 200, 500],
-        value=[2, 100],
+        value=[5, 50],
         label="time constants of the first poles (samples)",
         show_value=True,
     )
@@ -91,10 +91,18 @@ def _(unit_gain):
 def _(constants, gamma, layers, longer, test, train, unit_gain):
     def _fit():
         shortest, longest = (train.dt * samples for samples in constants.value)
-        ring = {"dt": train.dt, "shortest": shortest, "longest": longest, "fastest": 0.25 / train.dt}
-        steps = 600 if longer.value else 40
+        ring = {"dt": train.dt, "shortest": shortest, "longest": longest, "fastest": 1 / (2 * np.pi * shortest)}
+        steps = 600 if longer.value else 100
         width = max(4, train.u.shape[1], train.y.shape[1])
-        sizes = {"layers": layers.value, "d_model": width, "n_x": 4, "window": 256, "steps": steps, "refine_steps": 0}
+        sizes = {
+            "layers": layers.value,
+            "d_model": width,
+            "n_x": 4,
+            "window": 256,
+            "steps": steps,
+            "refine_steps": 0,
+            "learning_rate": 2e-2,
+        }
         return ls.fit(train, gamma=gamma.value * unit_gain, cell_options={"ring": ring}, seed=0, **sizes)
 
     try:
@@ -106,7 +114,9 @@ def _(constants, gamma, layers, longer, test, train, unit_gain):
     mo.hstack(
         [
             mo.stat(", ".join(f"{fit:.1f} %" for fit in scores.fit), label="fit on test data"),
-            mo.stat(f"{gamma.value * unit_gain:.4g}", label=f"prescribed gamma {certificate.unit}"),
+            mo.stat(
+                f"{gamma.value * unit_gain:.4g}", label=f"prescribed gamma ({certificate.unit or 'output per input'})"
+            ),
             mo.stat(f"{certificate.gamma:.4g}", label="proved"),
             mo.stat(f"{certificate.lower.gain:.4g}", label="worst input found"),
         ]
