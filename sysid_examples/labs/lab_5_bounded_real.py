@@ -1,3 +1,8 @@
+# /// script
+# [tool.marimo.runtime]
+# reactive_tests = false  # each exercise shows its verdict itself
+# ///
+
 import marimo
 
 __generated_with = "0.25.2"
