@@ -55,7 +55,10 @@ def constant_input(network: Interconnection | StateSpace, u0: ArrayLike) -> Arra
     Raises:
         DataError: another size, or not finite.
     """
-    given = np.asarray(u0, dtype=np.float64)
+    try:
+        given = np.asarray(u0, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.array(np.nan)
     if given.size not in (1, network.n_u) or given.ndim > 1 or not np.all(np.isfinite(given)):
         raise DataError(f"u0 is {u0!r}, expected {network.n_u} finite numbers, one an input")
     return np.broadcast_to(given.reshape(-1), (network.n_u,)).copy()

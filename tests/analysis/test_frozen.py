@@ -93,5 +93,7 @@ def test_what_cannot_be_frozen_is_refused_with_the_reason() -> None:
         frozen(Affine(np.eye(2), np.zeros(2)), np.zeros(2), 1.0)
     with pytest.raises(DataError, match="u0 is"):
         linear_operators(_network(clocked()), [1.0, 2.0, 3.0])
+    with pytest.raises(DataError, match="u0 is 'x'"):
+        linear_operators(_network(clocked()), "x")
     with pytest.raises(DataError, match="u0 is nan"):
         linear_operators(_network(clocked()), np.nan)
