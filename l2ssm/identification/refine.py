@@ -18,6 +18,7 @@ from l2ssm.identification.windows import Batch
 
 CHUNK = 25  # iterations between validations
 MEMORY = 20  # pairs that L-BFGS keeps
+STALLED = 8  # validations without an improvement after which it ends
 
 
 def refine(
@@ -73,9 +74,9 @@ def refine(
             parameter.grad = None if parameter.grad is None else parameter.grad.contiguous()
         return loss
 
-    done = 0
+    done = better = 0
     try:
-        while done < iterations:
+        while done < min(iterations, better + STALLED * CHUNK):
             if time.monotonic() - began >= seconds:
                 outcome.reason = f"{BUDGET} {minutes} minutes is spent"
                 break
@@ -93,6 +94,7 @@ def refine(
                 break
             if mse < outcome.best_mse:
                 outcome.best_mse, outcome.best_step, best = mse, first + done, copy.deepcopy(trainee.state_dict())
+                better = done
     except KeyboardInterrupt:
         outcome.reason = f"{INTERRUPTED} {first + done}"
     trainee.load_state_dict(best)
