@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from l2ssm.errors import OptionError
-from l2ssm.parametrizations.orthogonal import semi_orthogonal
+from l2ssm.networks.semi_orthogonal import SemiOrthogonal
 from l2ssm.parametrizations.spectral import spectral_norm
 from l2ssm.systems.layer import Layer
 from l2ssm.systems.static_layers import Contractive, Gated, Perceptron
@@ -137,32 +137,6 @@ class PerceptronLayer(TwoMatrixLayer):
     def weights(self) -> tuple[Tensor, Tensor]:
         """See `TwoMatrixLayer.weights`."""
         return self.W1.double(), self.W2.double()
-
-
-class SemiOrthogonal(nn.Module):
-    """A matrix with orthonormal columns or rows, `start` at zero parameters; any other by the Cayley transform.
-
-    Args:
-        start: (rows, columns) with orthonormal columns, or rows where it is wide.
-    """
-
-    basis: Tensor
-
-    def __init__(self, start: Tensor) -> None:
-        super().__init__()
-        self.wide = start.shape[1] > start.shape[0]
-        tall = (start.mT if self.wide else start).double()
-        rows, columns = tall.shape
-        basis, R = torch.linalg.qr(tall, mode="complete")
-        basis[:, :columns] *= torch.sign(torch.diagonal(R))
-        self.register_buffer("basis", basis)
-        self.X = nn.Parameter(torch.zeros(columns, columns))
-        self.Y = nn.Parameter(torch.zeros(rows - columns, columns))
-
-    def forward(self) -> Tensor:
-        """The matrix, computed in float64."""
-        Q = self.basis.double() @ semi_orthogonal(self.X.double(), self.Y.double())
-        return Q.mT if self.wide else Q
 
 
 class OrthogonalLayer(TwoMatrixLayer):
