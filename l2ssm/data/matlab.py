@@ -30,15 +30,20 @@ def read_matlab(path: Path) -> dict[str, Any]:
     except Exception as error:  # scipy raises many kinds for files that are no MATLAB files
         raise DataError(f"{path} is not a MATLAB file (v4 to v7.3): {error}") from None
     variables: dict[str, Any] = {}
-    for name, value in content.items():
-        if not name.startswith("__"):
-            _collect(name, value, variables)
+    try:
+        for name, value in content.items():
+            if not name.startswith("__"):
+                _collect(name, value, variables)
+    except ValueError as error:
+        raise DataError(f"{path} holds a damaged sparse array: {error}") from None
     return variables
 
 
 def _collect(name: str, value: Any, variables: dict[str, Any]) -> None:
     """Adds a loaded value under its name: structs field by field, cells as lists, sparse as dense."""
     if hasattr(value, "toarray"):
+        if hasattr(value, "check_format"):
+            value.check_format(full_check=True)  # scipy writes where the indices point
         value = value.toarray()
     array = np.asarray(value)
     if array.dtype.names is not None:

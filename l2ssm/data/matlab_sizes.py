@@ -18,6 +18,7 @@ from pathlib import Path
 from l2ssm.data.limits import check_expansion, most_from
 from l2ssm.errors import DataError
 
+TYPES = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 14, 15, 16, 17, 18}  # scipy looks any other up outside of its table
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, OBJECT, SPARSE, LAST = 1, 2, 3, 5, 15
 DEPTH = 32  # of cells in cells
@@ -58,6 +59,8 @@ def _elements(data: memoryview, order: str, where: str) -> Iterator[Element]:
         start = place + 8
         if kind >> 16:  # the short form
             kind, size, start = kind & 0xFFFF, kind >> 16, place + 4
+        if kind not in TYPES:
+            raise DataError(f"{where}: an element of type {kind} at byte {place}, which MATLAB does not have")
         if start + size > len(data):
             raise DataError(f"{where}: an element of {size} bytes at byte {place} of {len(data)} is cut off")
         yield Element(kind, data[start : start + size])
@@ -88,8 +91,9 @@ def _check_matrix(element: Element, order: str, where: str, depth: int) -> None:
     if len(parts[0].data) < 8:
         raise DataError(f"{where}: a variable has no flags")
     kind = struct.unpack_from(f"{order}I", parts[0].data)[0] & 0xFF
-    if kind > LAST or len(parts) < 2:
-        return  # a function or an opaque object, which has no dimensions
+    if kind > LAST or len(parts) < 2:  # a function or an opaque object, which has no dimensions
+        _check_inner([part for part in parts if part.kind == MATRIX], 0, (), kind, order, where, depth)
+        return
     sizes = struct.unpack_from(f"{order}{len(parts[1].data) // 4}i", parts[1].data)
     count, held = math.prod(sizes), sum(len(part.data) for part in parts[2:])
     if any(size < 0 for size in sizes):

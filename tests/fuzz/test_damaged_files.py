@@ -36,7 +36,7 @@ ALL = (
     "mat 7.3",
     "parquet",
 )
-SLOW = 400
+SLOW = 250
 
 
 def damage(names: str, first: int, count: int) -> dict[str, dict[str, object]]:

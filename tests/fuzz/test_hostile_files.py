@@ -128,6 +128,15 @@ MATLAB = {
     "dimensions below 0": matrix(6, (-5, -5), NUMBERS),
     "a cell in a cell": matrix(1, (1, 1), matrix(1, HUGE)),
     "an element behind the end": struct.pack("<II", 14, 2**31),
+    "numbers of no type": matrix(6, (1, 1), element(32777, bytes(8))),  # scipy alone ends in a segmentation fault
+    "indices out of range": matrix(
+        5,
+        (3, 3),
+        element(5, struct.pack("<i", 10**8)),
+        element(5, struct.pack("<4i", 0, 1, 1, 1)),
+        element(9, bytes(8)),
+    ),
+    "a function of no type": matrix(16, (1, 1), matrix(6, (1, 1), element(32777, bytes(8)))),
 }
 
 
