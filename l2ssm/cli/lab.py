@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,6 +14,9 @@ import typer
 from l2ssm.cli.messages import say
 from l2ssm.errors import OptionError
 from l2ssm.files import write_atomically
+
+AT_ONCE = {"_MARIMO_CONFIG_OVERLOAD_RUNTIME_AUTO_INSTANTIATE": "true"}
+"""Makes `marimo edit` run the cells of a notebook when it is opened; without it "run all" has to be pressed first."""
 
 
 def lab(
@@ -60,4 +64,6 @@ def open_notebook(number: str, folder: Path, app: bool) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(copy, source.read_bytes())
         say(f"wrote {copy}, your copy of lab {number}; grade it with: l2ssm lab {number} --check {copy}")
-    return subprocess.call([sys.executable, "-m", "marimo", "run" if app else "edit", str(copy)])
+    return subprocess.call(
+        [sys.executable, "-m", "marimo", "run" if app else "edit", str(copy)], env=os.environ | AT_ONCE
+    )

@@ -127,7 +127,7 @@ def test_list():
 def test_opening_makes_a_copy_and_keeps_what_was_written(tmp_path, monkeypatch):
     pytest.importorskip("marimo")
     calls = []
-    monkeypatch.setattr(subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(subprocess, "call", lambda command, env: calls.append(command) or 0)
     copy = tmp_path / notebook("1").name
     for _ in range(2):
         assert CliRunner().invoke(app, ["lab", "1", "-o", str(tmp_path)]).exit_code == 0
