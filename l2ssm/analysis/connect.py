@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import block_diag
 
+from l2ssm.analysis.subject import require_linear
 from l2ssm.errors import OptionError, RealizationError
 from l2ssm.systems.gramian import hankel_singular_values
 from l2ssm.systems.state_space import StateSpace
@@ -52,6 +53,7 @@ def residual(G: StateSpace) -> StateSpace:
     Raises:
         RealizationError: other numbers of inputs and outputs.
     """
+    require_linear(G)
     if G.n_u != G.n_y:
         raise RealizationError(f"{G!r} has {G.n_u} inputs and {G.n_y} outputs; a skip needs as many")
     return _labelled(G.A, G.B, G.C, G.D + np.eye(G.n_u), G, G)
@@ -67,12 +69,13 @@ def minimal(G: StateSpace, tolerance: float = 1e-6) -> Truncation:
 
     Raises:
         RealizationError: G is not Schur stable.
-        OptionError: tolerance not between 0 and 1.
+        OptionError: not a StateSpace, or tolerance not between 0 and 1.
 
     >>> G = StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]])
     >>> minimal(parallel(G, G)).G.n_x
     1
     """
+    require_linear(G)
     if not 0 < tolerance < 1:
         raise OptionError(f"tolerance is {tolerance}, expected a number between 0 and 1")
     hankel = hankel_singular_values(G)
@@ -80,6 +83,7 @@ def minimal(G: StateSpace, tolerance: float = 1e-6) -> Truncation:
 
 
 def _of_one_dt(systems: tuple[StateSpace, ...]) -> tuple[StateSpace, ...]:
+    require_linear(*systems)
     if len({G.dt for G in systems}) != 1:
         raise RealizationError(f"{len(systems)} systems with dt in {sorted({G.dt for G in systems})}: expected one dt")
     return systems

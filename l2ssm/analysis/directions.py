@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l2ssm.analysis.frequency_response import ComplexArray
+from l2ssm.analysis.subject import require_linear
 from l2ssm.errors import RealizationError
 from l2ssm.systems.state_space import StateSpace
 
@@ -32,12 +33,14 @@ def worst_direction(G: StateSpace) -> WorstDirection:
     """The first singular vectors of H at the peak of the H-infinity norm.
 
     Raises:
+        OptionError: not a StateSpace.
         RealizationError: the system has no finite gain, or no channels.
 
     >>> found = worst_direction(StateSpace([[0.5]], [[3.0, 4.0]], [[1.0]], [[0.0, 0.0]]))
     >>> found.input.real.round(12).tolist(), round(found.gain, 12), found.omega
     ([0.6, 0.8], 10.0, 0.0)
     """
+    require_linear(G)
     bracket = G.hinf()
     if not np.isfinite(bracket.lower) or 0 in (G.n_u, G.n_y):
         raise RealizationError(f"there is no worst direction: {bracket.reason}")

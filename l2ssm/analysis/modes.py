@@ -8,6 +8,7 @@ import numpy as np
 from scipy import linalg
 
 from l2ssm.analysis.frequency_response import ComplexArray
+from l2ssm.analysis.subject import require_linear
 from l2ssm.systems.gramian import hankel_singular_values
 from l2ssm.systems.modal import Modes
 from l2ssm.systems.stability import Mode, modal_table
@@ -43,10 +44,14 @@ class ModeRow:
 def mode_table(G: StateSpace) -> list[ModeRow]:
     """One row a real pole or conjugate pair, slowest (largest modulus) first.
 
+    Raises:
+        OptionError: not a StateSpace.
+
     >>> row = mode_table(StateSpace([[0.5]], [[3.0]], [[1.0]], [[0.0]]))[0]
     >>> row.residue.tolist(), round(row.hankel, 12), row.share
     ([[(3+0j)]], 4.0, 1.0)
     """
+    require_linear(G)
     table = modal_table(G)
     found = residues(G)
     if found is None:

@@ -57,6 +57,15 @@ def network_of(subject: Subject) -> Interconnection | StateSpace:
     return network
 
 
+def require_linear(*systems: object) -> None:
+    """OptionError unless each is a `StateSpace`."""
+    for G in systems:
+        if not isinstance(G, StateSpace):
+            raise OptionError(
+                f"{type(G).__name__} is not a StateSpace; linear_operators(model) and model.linearize() give those of a model"
+            )
+
+
 def initial_samples(subject: Subject) -> int:
     """How many samples the simulation uses to find its initial state; 0 for a bare system (zero state)."""
     return 0 if isinstance(subject, (Interconnection, StateSpace)) else int(subject.n_init)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from l2ssm.analysis.connect import minimal, parallel, residual, series
+from l2ssm.analysis.directions import worst_direction
 from l2ssm.analysis.modes import mode_table, residues
-from l2ssm.errors import RealizationError
+from l2ssm.errors import OptionError, RealizationError
 from l2ssm.systems.gramian import hankel_singular_values
 from l2ssm.systems.state_space import StateSpace
 
@@ -95,3 +96,10 @@ def test_the_minimal_order_is_the_mc_millan_degree() -> None:
     G = random_modes(3, 2, 2)
     assert minimal(parallel(G, G)).G.n_x == G.n_x
     assert minimal(series(G, residual(G))).G.n_x == 2 * G.n_x  # two inputs: no pole cancels
+
+
+@pytest.mark.parametrize("function", [mode_table, worst_direction, minimal, residual, series, parallel])
+@pytest.mark.parametrize("given", [None, 3.0, "G"])
+def test_what_is_not_a_linear_system_is_refused(function, given):
+    with pytest.raises(OptionError, match="is not a StateSpace"):
+        function(given)
