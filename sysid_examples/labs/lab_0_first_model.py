@@ -96,7 +96,7 @@ def _(choice, longer, train):
     return certificate, model
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(model, test):
     def _figure():
         y, y_sim = test.y[:, 0], model.simulate(test)[:, 0]

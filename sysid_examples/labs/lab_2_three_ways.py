@@ -84,7 +84,7 @@ def _(damping, step):
     return rules, steps_held
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(rules, step, steps_held):
     def _figure():
         figure = Figure(figsize=(9.5, 3.4), layout="constrained")

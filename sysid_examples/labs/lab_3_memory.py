@@ -99,7 +99,7 @@ def _(measure, order, window):
     return recalled, signal, t
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(recalled, signal, t):
     def _figure():
         figure = Figure(figsize=(9.5, 3.0), layout="constrained")
@@ -294,7 +294,7 @@ def _(log_step, start):
     return (sampled,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(sampled):
     def _figure():
         figure = Figure(figsize=(9.5, 3.4), layout="constrained")

@@ -190,7 +190,7 @@ def _(colour):
     return honest, r_runs
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(honest, r_runs):
     def _figure():
         figure = Figure(figsize=(9.5, 2.6), layout="constrained")

@@ -92,7 +92,7 @@ def _(radius, ratio):
     return G, P, gamma
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(G, P, gamma):
     def _figure():
         figure = Figure(figsize=(9.5, 3.8), layout="constrained")

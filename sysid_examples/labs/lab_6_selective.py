@@ -89,7 +89,7 @@ def _(dwell, stretch, turn):
     return (trajectory,)
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(trajectory):
     def _figure():
         figure = Figure(figsize=(9.5, 3.4), layout="constrained")

@@ -108,7 +108,7 @@ def _(joint, scale):
     return bounds, found, net
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(found, net):
     def _figure():
         figure = Figure(figsize=(9.5, 3.2), layout="constrained")

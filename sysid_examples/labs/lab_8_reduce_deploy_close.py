@@ -88,7 +88,7 @@ def _(keep):
     return G, reduced, sigma
 
 
-@app.cell
+@app.cell(hide_code=True)
 def _(G, keep, reduced, sigma):
     def _figure():
         figure = Figure(figsize=(9.5, 3.3), layout="constrained")
