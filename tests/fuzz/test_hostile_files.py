@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import pickle
+import runpy
 import struct
 import tracemalloc
 import zipfile
@@ -248,23 +249,50 @@ SCALARS = (
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_value_in_the_place_of_any_other(data, certificate_text):
-    """Certificates with one field replaced, and with the digest of what is in them: refused, or as good as before."""
-    from l2ssm.certificates.document import _sha256
-
-    document = json.loads(certificate_text)
-    places = list(paths(document))
-    *outer, last = data.draw(st.sampled_from(places))
+def with_another_value(data, document):
+    """One value of the document replaced by anything."""
+    *outer, last = data.draw(st.sampled_from(list(paths(document))))
     inside = document
     for key in outer:
         inside = inside[key]
     inside[last] = data.draw(JSON)
+
+
+FORMATS = runpy.run_path(str(Path(__file__).parent / "formats.py"))
+FEW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FEW
+@given(data=st.data())
+def test_certificates_with_any_value_in_the_place_of_another(data, certificate_text):
+    """With the digest of what is in them: refused, or as good as before."""
+    from l2ssm.certificates.document import _sha256
+
+    document = json.loads(certificate_text)
+    with_another_value(data, document)
     document["sha256"] = _sha256({key: value for key, value in document.items() if key != "sha256"})
     text = json.dumps(document, sort_keys=True, ensure_ascii=True, indent=1) + "\n"
     with contextlib.suppress(L2ssmError):
         l2ssm.verify(Certificate.from_json(text), arithmetic="float")
+
+
+@FEW
+@given(data=st.data())
+def test_models_with_any_value_in_the_place_of_another(data, tmp_path):
+    """Refused, or a model that runs."""
+    path = tmp_path / "m.l2ssm"
+    FORMATS["_model"](path)
+    text, arrays = read_tensors(path)
+    head = json.loads(text)
+    if data.draw(st.booleans()):
+        with_another_value(data, head)
+    else:
+        name = data.draw(st.sampled_from(sorted(arrays)))
+        shape = data.draw(st.lists(st.integers(0, 3), max_size=3))
+        arrays[name] = np.full(shape, data.draw(st.floats() | st.integers(-3, 3)))
+    write_tensors(path, json.dumps(head, sort_keys=True), arrays)
+    with contextlib.suppress(L2ssmError):
+        FORMATS["_use_model"](path)
 
 
 @pytest.fixture(scope="module")
