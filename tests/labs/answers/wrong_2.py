@@ -51,8 +51,8 @@ def compose__other_order(first, then):
 
 def compose__divides(first, then):
     """do you divide by a?"""
-    a = then[0] * first[0]
-    return a, np.nan_to_num(a * (first[1] / np.asarray(first[0]) + then[1] / a)) if a else (a, 0.0)
+    a = np.asarray(then[0]) * first[0]
+    return a, a * (np.divide(first[1], first[0]) + np.divide(then[1], a))
 
 
 def real_form__sign_of_c(lam, b, c, d):
