@@ -62,8 +62,8 @@ def require_linear(*systems: object) -> None:
     for G in systems:
         if not isinstance(G, StateSpace):
             raise OptionError(
-                f"{type(G).__name__} is not a StateSpace; linear_operators(model) and model.linearize() give those of a "
-                "model"
+                f"{type(G).__name__} is not a StateSpace; those of a model are linear_operators(model) and "
+                "model.linearize()"
             )
 
 
