@@ -56,7 +56,11 @@ def sweep_figure(sweep: Any) -> Figure:
 
 
 def tube_figure(tube: Tube) -> Figure:
-    """One panel an output: the simulation and the interval that no admissible perturbation leaves."""
+    """One panel an output: the simulation and the interval that no admissible perturbation leaves.
+
+    Args:
+        tube: what `deviation_tube` returned.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -15,6 +15,9 @@ from l2ssm.systems.truncation import Truncation, balanced_truncation
 def series(*systems: StateSpace) -> StateSpace:
     """The first system, then the next, ...: y = G_r ... G_1 u; the input labels of the first, the output's of the last.
 
+    Args:
+        systems: systems in the order in which the signal passes them.
+
     Raises:
         RealizationError: none given, another dt, or an output that does not fit the next input.
 
@@ -35,6 +38,9 @@ def series(*systems: StateSpace) -> StateSpace:
 def parallel(*systems: StateSpace) -> StateSpace:
     """The sum of the outputs: y = (G_1 + ... + G_r) u, with the labels of the first.
 
+    Args:
+        systems: systems with as many inputs, outputs and the same dt.
+
     Raises:
         RealizationError: none given, another dt, or other channels.
     """
@@ -49,6 +55,9 @@ def parallel(*systems: StateSpace) -> StateSpace:
 
 def residual(G: StateSpace) -> StateSpace:
     """y = u + G u.
+
+    Args:
+        G: system with as many outputs as inputs.
 
     Raises:
         RealizationError: other numbers of inputs and outputs.

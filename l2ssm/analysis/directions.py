@@ -32,6 +32,9 @@ class WorstDirection:
 def worst_direction(G: StateSpace) -> WorstDirection:
     """The first singular vectors of H at the peak of the H-infinity norm.
 
+    Args:
+        G: a Schur stable system.
+
     Raises:
         OptionError: not a StateSpace.
         RealizationError: the system has no finite gain, or no channels.

@@ -52,6 +52,9 @@ class FrequencyResponse:
 
         |H - E H|^2 / std^2 has the F distribution with (2, 2 freedom) degrees of freedom, whose quantile is closed.
 
+        Args:
+            confidence: probability, in (0, 1).
+
         Raises:
             OptionError: confidence not between 0 and 1.
 

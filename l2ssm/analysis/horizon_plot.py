@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def horizon_figure(result: Horizon) -> Figure:
-    """One panel an output: RMSE over the steps ahead, what the noise model expects, and the free run as a line."""
+    """One panel an output: RMSE over the steps ahead, what the noise model expects, and the free run as a line.
+
+    Args:
+        result: what `l2ssm.horizon` returned.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import ScalarFormatter

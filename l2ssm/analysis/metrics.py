@@ -17,7 +17,13 @@ Records: TypeAlias = ArrayLike | Sequence[ArrayLike]
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """The metrics of one simulation, each (n_y,): rmse in the unit of the output, nrmse = RMSE / std(y), fit in %."""
+    """The metrics of one simulation, each (n_y,): rmse in the unit of the output, nrmse = RMSE / std(y), fit in %.
+
+    Attributes:
+        rmse: sqrt(mean e^2), in the unit of the output.
+        nrmse: RMSE over the standard deviation of the output.
+        fit: 100 (1 - NRMSE), in %.
+    """
 
     rmse: Array
     nrmse: Array
@@ -59,17 +65,35 @@ def score(y: Records, y_hat: Records, n_init: int = 0, *, missing: bool = False)
 
 
 def rmse(y: Records, y_hat: Records, n_init: int = 0) -> Array:
-    """sqrt(mean e^2) per channel, (n_y,), in the unit of the output; arguments and errors as in `score`."""
+    """sqrt(mean e^2) per channel, (n_y,), in the unit of the output; arguments and errors as in `score`.
+
+    Args:
+        y: measured outputs (T, n_y), or a list of records.
+        y_hat: simulated ones, of the same shapes.
+        n_init: first samples of every record that do not count.
+    """
     return score(y, y_hat, n_init).rmse
 
 
 def nrmse(y: Records, y_hat: Records, n_init: int = 0) -> Array:
-    """RMSE / std(y) per channel, (n_y,); arguments and errors as in `score`."""
+    """RMSE / std(y) per channel, (n_y,); arguments and errors as in `score`.
+
+    Args:
+        y: measured outputs (T, n_y), or a list of records.
+        y_hat: simulated ones, of the same shapes.
+        n_init: first samples of every record that do not count.
+    """
     return score(y, y_hat, n_init).nrmse
 
 
 def fit_percent(y: Records, y_hat: Records, n_init: int = 0) -> Array:
-    """100 (1 - ||e|| / ||y - mean y||) per channel, (n_y,): 100 is perfect, 0 is as good as the mean of y."""
+    """100 (1 - ||e|| / ||y - mean y||) per channel, (n_y,): 100 is perfect, 0 is as good as the mean of y.
+
+    Args:
+        y: measured outputs (T, n_y), or a list of records.
+        y_hat: simulated ones, of the same shapes.
+        n_init: first samples of every record that do not count.
+    """
     return score(y, y_hat, n_init).fit
 
 

@@ -44,6 +44,9 @@ class ModeRow:
 def mode_table(G: StateSpace) -> list[ModeRow]:
     """One row a real pole or conjugate pair, slowest (largest modulus) first.
 
+    Args:
+        G: system; its modes are those of A.
+
     Raises:
         OptionError: not a StateSpace.
 
@@ -74,6 +77,9 @@ def residues(G: StateSpace) -> tuple[ComplexArray, ComplexArray] | None:
     """(lam (k,), R (k, n_y, n_u)), one of each conjugate pair: H(z) = D + sum R / (z - lam) + its conjugate terms.
 
     Read off the modes where A is block diagonal, from the eigenvectors elsewhere; None where those are ill conditioned.
+
+    Args:
+        G: system with a diagonalisable A.
     """
     if G.modes is not None:
         modes: Modes = G.modes

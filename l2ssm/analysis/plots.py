@@ -51,7 +51,11 @@ COLOURS_OF_PNG = 64  # enough for lines with smooth edges, and a third of the si
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text: glyphs as paths, nothing that is fetched, no date; the same bytes every time."""
+    """The figure as SVG text: glyphs as paths, nothing that is fetched, no date; the same bytes every time.
+
+    Args:
+        figure: a matplotlib figure.
+    """
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
@@ -59,7 +63,12 @@ def svg(figure: Figure) -> str:
 
 
 def data_uri(figure: Figure, largest: int = 300_000) -> str:
-    """The figure as the address of an `img` that needs no file: SVG, or PNG where the SVG has more characters."""
+    """The figure as the address of an `img` that needs no file: SVG, or PNG where the SVG has more characters.
+
+    Args:
+        figure: a matplotlib figure.
+        largest: characters of the SVG above which it becomes a PNG.
+    """
     points = sum(np.size(one.get_xdata()) for axes in figure.axes for one in axes.lines)
     text = svg(figure) if points * FEWEST_PER_POINT <= largest else ""
     if text and len(text) <= largest:

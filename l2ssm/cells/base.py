@@ -78,7 +78,12 @@ class Cell(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex."""
+        """(y (batch, time, n_y), x_end (batch, n_x) complex) of u (batch, time, n_u) from x0 (batch, n_x) complex.
+
+        Args:
+            u: (batch, time, n_u) inputs.
+            x0: (batch, n_x) complex state before the first sample; zero if None.
+        """
 
     @abstractmethod
     def stepper(self) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -98,5 +98,11 @@ class BoundedClocked(DiagonalSelective):
     @classmethod
     @torch.no_grad()
     def from_state_space(cls, G: StateSpace, gamma: float, *, n_x: int | None = None) -> BoundedClocked:
-        """A float64 cell on a constant clock that is G, see `Bounded.from_state_space`."""
+        """A float64 cell on a constant clock that is G, see `Bounded.from_state_space`.
+
+        Args:
+            G: the system.
+            gamma: bound of its gain.
+            n_x: complex states; default as many as G needs.
+        """
         return cls(Bounded.from_state_space(G, gamma, n_x=n_x), selectivity=0.0).double()

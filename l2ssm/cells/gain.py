@@ -101,7 +101,14 @@ class BoundedCell(Cell):
 
     @abstractmethod
     def initialise(self, nu: Tensor, theta: Tensor, through: float, generator: torch.Generator | None) -> None:
-        """Make the parameters: poles near `stable.poles(nu, theta)`, small random B and C, D = through * gamma * I."""
+        """Make the parameters: poles near `stable.poles(nu, theta)`, small random B and C, D = through * gamma * I.
+
+        Args:
+            nu: (n_x,) logarithms of the decay of the poles.
+            theta: (n_x,) phases of the poles.
+            through: share of gamma that passes at once.
+            generator: source of randomness.
+        """
 
     @classmethod
     @abstractmethod

@@ -57,6 +57,9 @@ class L2RU(BoundedCell, DenseCell):
     def start_at(self, K: Array) -> None:
         """Set the parameters so that [[A, B / gamma], [C, D / gamma]] = K, (2n, 2n) ||K|| < 1, B regular.
 
+        Args:
+            K: (2n, 2n), of norm below 1.
+
         Raises:
             RealizationError: K is not such a matrix.
         """

@@ -107,7 +107,12 @@ class Lag(ContinuousTime, DenseCell):
         return self.convolve(u, x0)
 
     def convolve(self, u: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """`forward` of a closed pair by its exact kernel: no power of A, and no (batch, time, state) array."""
+        """`forward` of a closed pair by its exact kernel: no power of A, and no (batch, time, state) array.
+
+        Args:
+            u: (batch, time, n_u) inputs.
+            x0: (batch, n_x) complex state; zero if None.
+        """
         delta, C = memory_step(self.log_step), self.C.double().unflatten(1, (self.memories, self.order))
         v, time = u @ self.W.mT, u.shape[1]
         K = self.operator.kernel(delta, time)
@@ -142,6 +147,9 @@ class Lag(ContinuousTime, DenseCell):
 
         With |A c + b v|^2 <= rho |c|^2 + omega v^2 in every memory, V = sum s_h |c_h|^2 with equal s_h (1 - rho_h) is
         a storage function in closed form; k^2 = max omega / (1 - rho) is 1 for "legendre" and "exponential".
+
+        Args:
+            margin: relative room left for rounding.
 
         Raises:
             NotCertifiableError: memories that do not contract (rho = 1): hyperbolic, window, Laguerre of tilt 1/2.

@@ -58,7 +58,11 @@ class SelectiveLag(SelectiveCell):
         self.S = nn.Parameter(0.1 * n_u**-0.5 * torch.randn(self.lag.memories, n_u, generator=generator))
 
     def steps(self, u: Tensor) -> Tensor:
-        """delta (batch, time, memories), float64, > 0."""
+        """delta (batch, time, memories), float64, > 0.
+
+        Args:
+            u: (batch, time, n_u) inputs.
+        """
         return torch.clamp(memory_step(self.lag.log_step + u @ self.S.mT), *self.bounds)
 
     @classmethod
@@ -104,7 +108,12 @@ class SelectiveLag(SelectiveCell):
         return Selective(LegendreCore(low, high, order), S, s, W, C, D)
 
     def states(self, u: Tensor, x0: Tensor | None = None) -> Tensor:
-        """c (batch, time + 1, 2 n_x), before the first and after every sample."""
+        """c (batch, time + 1, 2 n_x), before the first and after every sample.
+
+        Args:
+            u: (batch, time, n_u) inputs.
+            x0: (batch, n_x) complex state; zero if None.
+        """
         A, b = (M.to(u.dtype) for M in self.lag.operator.transition(self.steps(u)))
         drive = b * (u @ self.lag.W.mT)[..., None]
         c = drive.new_zeros((u.shape[0], *drive.shape[2:]))

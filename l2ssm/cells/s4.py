@@ -162,6 +162,9 @@ class S4(ContinuousTime):
     def with_length(self, length: int) -> S4:
         """The same system, learned through a convolution of another length.
 
+        Args:
+            length: samples of a sequence.
+
         Raises:
             OptionError: length is not an integer >= 1.
         """
@@ -171,7 +174,11 @@ class S4(ContinuousTime):
 
     @torch.no_grad()
     def resampled(self, step_rescale: float) -> S4:
-        """See `ContinuousTime.resampled`; the row C stays, what it is tied to changes."""
+        """See `ContinuousTime.resampled`; the row C stays, what it is tied to changes.
+
+        Args:
+            step_rescale: new sampling time over the old one.
+        """
         cell = super().resampled(step_rescale)
         assert isinstance(cell, S4)
         cell._tie(self._row(), self.length)

@@ -116,7 +116,11 @@ class S5Bidirectional(nn.Module):
         self.C2_ri = nn.Parameter(S5(n_u, n_x, n_y, generator=generator, **options).C_ri.detach())
 
     def forward(self, u: Tensor) -> Tensor:
-        """y (batch, time, n_y) of u (batch, time, n_u); u[k] enters y[k] in both directions."""
+        """y (batch, time, n_y) of u (batch, time, n_u); u[k] enters y[k] in both directions.
+
+        Args:
+            u: (batch, time, n_u) inputs.
+        """
         lam, B, _, _ = self.forwards.system()
         C = 2 * torch.view_as_complex(self.C2_ri)
         y, _ = lti_scan(u.flip(1), lam, B, C, readout="post")

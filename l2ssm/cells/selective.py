@@ -33,7 +33,16 @@ class SelectiveCell(nn.Module, ABC):
     def start(
         cls, n_u: int, n_x: int, n_y: int, *, slowest: float, generator: torch.Generator | None = None, **options: Any
     ) -> SelectiveCell:
-        """A cell at the beginning of a fit; see `Cell.start`."""
+        """A cell at the beginning of a fit; see `Cell.start`.
+
+        Args:
+            n_u: input channels.
+            n_x: states.
+            n_y: output channels.
+            slowest: longest time constant, in samples.
+            generator: source of randomness.
+            options: of the cell, by name.
+        """
 
     @abstractmethod
     def forward(self, u: Tensor, x0: Tensor | None = None, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -74,11 +83,22 @@ class DiagonalSelective(SelectiveCell):
 
     @abstractmethod
     def coefficients(self, u: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(a, b), each (batch, time, states), of u (batch, time, n_u); a = 0 where `resets` (batch, time) is true."""
+        """(a, b), each (batch, time, states), of u (batch, time, n_u); a = 0 where `resets` (batch, time) is true.
+
+        Args:
+            u: (batch, time, n_u) inputs.
+            resets: (batch, time) booleans, true where a new record begins.
+        """
 
     @abstractmethod
     def read(self, u: Tensor, before: Tensor, after: Tensor) -> Tensor:
-        """y (batch, time, n_y) from the input and the states x[k] and x[k+1] (batch, time, states)."""
+        """y (batch, time, n_y) from the input and the states x[k] and x[k+1] (batch, time, states).
+
+        Args:
+            u: (batch, time, n_u) inputs.
+            before: states x[k].
+            after: states x[k+1].
+        """
 
     def forward(self, u: Tensor, x0: Tensor | None = None, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """See `SelectiveCell.forward`."""

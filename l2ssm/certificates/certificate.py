@@ -108,7 +108,12 @@ class Certificate:
         return gain_unit(self)
 
     def bound(self, x0: ArrayLike | None = None, u_energy: float = 0.0) -> float:
-        """sum |dy|^2 <= gamma^2 sum |du|^2 + V(dx0): see `storage.energy_bound`, which rounds upwards."""
+        """sum |dy|^2 <= gamma^2 sum |du|^2 + V(dx0): see `storage.energy_bound`, which rounds upwards.
+
+        Args:
+            x0: difference of the two states at the start; zero if None.
+            u_energy: sum |u - v|^2 of the two inputs.
+        """
         from l2ssm.certificates.storage import energy_bound
 
         return energy_bound(self, x0, u_energy)
@@ -121,18 +126,29 @@ class Certificate:
 
     @classmethod
     def from_json(cls, text: str) -> Certificate:
-        """The certificate (not yet verified) of a text made by `to_json`; see `document.decode`."""
+        """The certificate (not yet verified) of a text made by `to_json`; see `document.decode`.
+
+        Args:
+            text: what `to_json` returned.
+        """
         from l2ssm.certificates.document import decode
 
         return decode(text)
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON file, or nothing."""
+        """Write the JSON file, or nothing.
+
+        Args:
+            path: file to write.
+        """
         write_atomically(path, self.to_json().encode("ascii"))
 
     @classmethod
     def load(cls, path: str | Path) -> Certificate:
         """Read a file written by `save`.
+
+        Args:
+            path: of a file that `save` wrote.
 
         Raises:
             MalformedCertificateError: no such file, or not a certificate.

@@ -87,7 +87,12 @@ def worst_input(
 
 
 def worst_input_table(system: Any, found: WorstInput) -> str:
-    """CSV: time, base input u, deviation du, and the outputs of u and of u + du, a column a channel."""
+    """CSV: time, base input u, deviation du, and the outputs of u and of u + du, a column a channel.
+
+    Args:
+        system: what `worst_input` was given.
+        found: what it returned.
+    """
     network = chain_of(system)
     names = {"u": network.input_names, "du": network.input_names, "y": network.output_names}
     columns = ["t"] + [f"{kind} {name}" for kind, channels in names.items() for name in channels]

@@ -46,7 +46,11 @@ class Tube:
     condition: str
 
     def contains(self, y: ArrayLike) -> bool:
-        """Whether a simulation y (T, n_y) stays inside at every sample."""
+        """Whether a simulation y (T, n_y) stays inside at every sample.
+
+        Args:
+            y: (T, n_y) outputs of the perturbed run.
+        """
         return bool(np.all(np.linalg.norm(np.reshape(y, self.y.shape) - self.y, axis=1) <= self.radius))
 
 

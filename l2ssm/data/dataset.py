@@ -21,7 +21,7 @@ CONSTANT = 1e-12  # a channel whose range is below this fraction of its magnitud
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean and standard deviation (divisor N) of every channel over all samples of all records."""
+    """Means `u_mean`, `y_mean` and standard deviations `u_std`, `y_std` (divisor N) over all samples of all records."""
 
     u_mean: FloatArray
     u_std: FloatArray
@@ -122,7 +122,7 @@ class Dataset(Sequence[Record]):
         units: Mapping[str, str] | None = None,
         name: str = "",
     ) -> Dataset:
-        """Records from the columns of a pandas DataFrame; see `l2ssm.data.read` for the arguments.
+        """Records from the columns of `frame`, a pandas DataFrame; for the other arguments see `l2ssm.read`.
 
         Raises:
             DataError: unknown column (the message lists the columns), or anything `read` refuses.

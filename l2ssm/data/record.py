@@ -173,6 +173,10 @@ class Record:
     def samples(self, first: int, stop: int | None = None) -> Record:
         """Samples first..stop-1 as a record that keeps names, units and dt and starts at time t[first]; views, no copy.
 
+        Args:
+            first: first sample, from 0.
+            stop: the sample behind the last one.
+
         Raises:
             DataError: unless 0 <= first < stop <= T.
         """
@@ -183,7 +187,11 @@ class Record:
         return self._like(u=self.u[first:stop], y=y, t0=self.t0 + first * self.dt)
 
     def renamed(self, name: str) -> Record:
-        """The same samples under another name; shares the arrays."""
+        """The same samples under another name; shares the arrays.
+
+        Args:
+            name: the new name.
+        """
         return self._like(name=name)
 
     def _like(self, **changes: Any) -> Record:

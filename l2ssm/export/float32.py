@@ -96,6 +96,9 @@ def certified_float32(
 def in_float32(system: Any) -> Any:
     """The system with every number rounded to float32, and no proof.
 
+    Args:
+        system: a `Model`, an `Interconnection` or a `StateSpace`.
+
     Raises:
         ExportError: a number does not fit into float32.
     """

@@ -72,6 +72,12 @@ def write_onnx_start(
 ) -> None:
     """(u_start (n_init n_u,), y_start (n_init n_y,)) -> x0 (n_x,): the state before the first of these samples.
 
+    Args:
+        model: a `Model` whose initial state is estimated.
+        path: file to write, .onnx.
+        precision: "float64" or "float32".
+        certificate: to name in the metadata.
+
     Raises:
         OptionError: the model starts at the zero state.
         ExportError: as `write_onnx`.

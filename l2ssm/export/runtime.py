@@ -59,6 +59,9 @@ class Runtime:
     def step(self, u: ArrayLike) -> NDArray[Any]:
         """y (n_y,) of the next sample u (n_u,). The array is the same at every call: copy what is to be kept.
 
+        Args:
+            u: (n_u,) sample.
+
         Raises:
             DataError: u of another size or not finite (the state stays as it was), or no initial state yet.
         """
@@ -96,7 +99,13 @@ class Runtime:
         self._x[:], self._ready = start, True
 
     def simulate(self, u: ArrayLike, y: ArrayLike | None = None, *, x0: ArrayLike | None = None) -> NDArray[np.float64]:
-        """The free run y (T, n_y) of u, see `Model.simulate`; `step` then goes on behind the last sample."""
+        """The free run y (T, n_y) of u, see `Model.simulate`; `step` then goes on behind the last sample.
+
+        Args:
+            u: (T, n_u) samples of the inputs.
+            y: (T, n_y) outputs, from which the initial state is estimated.
+            x0: initial state instead; 0 for the zero state.
+        """
         record = signal(u, self.network.n_u)
         self.reset(record, y, x0=x0)
         out = np.empty((len(record), self.network.n_y))
@@ -110,6 +119,9 @@ class Runtime:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned.
+
+        Args:
+            state: what `state_dict` returned, of the same model.
 
         Raises:
             RealizationError: it is not a state of this model.

@@ -96,7 +96,13 @@ class Ensemble:
     def simulate(
         self, data: Dataset | Record | ArrayLike, y: ArrayLike | None = None, **options: Any
     ) -> Array | list[Array]:
-        """The mean of the free runs (T, n_y), a list of them for a Dataset; arguments as of `Model.simulate`."""
+        """The mean of the free runs (T, n_y), a list of them for a Dataset; arguments as of `Model.simulate`.
+
+        Args:
+            data: records, or inputs (T, n_u).
+            y: outputs of the first samples, where the inputs are an array.
+            options: as of `Model.simulate`.
+        """
         bands = self.band(data, y, **options)
         return [band.centre for band in bands] if isinstance(bands, list) else bands.centre
 
@@ -127,7 +133,11 @@ class Ensemble:
         return band_of([m.simulate(data, y, **options) for m in self.models.values()], levels, centre)
 
     def scores(self, data: Dataset | Record) -> dict[str, Scores]:
-        """The metrics of `compare` for every member ("seed 0", ...) and for "mean" and "median" of their free runs."""
+        """The metrics of `compare` for every member ("seed 0", ...) and for "mean" and "median" of their free runs.
+
+        Args:
+            data: records with outputs.
+        """
         records = records_of(data, self._first, missing=True)
         runs = {seed: [model.simulate(record) for record in records] for seed, model in self.models.items()}
         together = [np.array(of_record) for of_record in zip(*runs.values(), strict=True)]
@@ -137,7 +147,11 @@ class Ensemble:
         return {name: score(y, run, self.n_init, missing=True) for name, run in outputs.items()}
 
     def linearizations(self, u0: ArrayLike | None = None) -> dict[int, StateSpace]:
-        """By seed the Jacobian system at the constant input u0, by default the mean input of the training data."""
+        """By seed the Jacobian system at the constant input u0, by default the mean input of the training data.
+
+        Args:
+            u0: constant input (n_u,).
+        """
         return {s: linearize(m, m.scaling.u_mean if u0 is None else u0) for s, m in self.models.items()}
 
     def bode_band(
@@ -147,17 +161,31 @@ class Ensemble:
         levels: tuple[float, float] = (0.0, 1.0),
         channel: tuple[int, int] | None = None,
     ) -> FrequencyBand:
-        """Median and band of the frequency responses of the linearizations; see `frequency_band`."""
+        """Median and band of the frequency responses of the linearizations; see `frequency_band`.
+
+        Args:
+            u0: constant input; default the mean input of the training data.
+            levels: lower and upper quantile of the band; (0, 1) is from the smallest to the largest.
+            channel: (output, input), from 0; default the only one.
+        """
         return frequency_band(list(self.linearizations(u0).values()), levels, channel)
 
     def certify(self, **options: Any) -> EnsembleGain:
-        """Certificates of all members, options as of `l2ssm.certify`, and the gains they prove of mean and median."""
+        """Certificates of all members, options as of `l2ssm.certify`, and the gains they prove of mean and median.
+
+        Args:
+            options: as of `l2ssm.certify`.
+        """
         if options.get("kind", "incremental") != "incremental":
             raise OptionError(f"kind is {options['kind']!r}: the gains of an ensemble are incremental")
         return EnsembleGain({seed: certify(model, **options) for seed, model in self.models.items()})
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write seed-N.l2ssm for each member and then ensemble.json, which names them; each whole or not at all."""
+        """Write seed-N.l2ssm for each member and then ensemble.json, which names them; each whole or not at all.
+
+        Args:
+            folder: to write to; made if it is not there.
+        """
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
         entries = []
@@ -171,6 +199,9 @@ class Ensemble:
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Ensemble:
         """The ensemble of a folder written by `save`.
+
+        Args:
+            folder: that `save` wrote.
 
         Raises:
             ModelFileError: no or another ensemble.json, a model file that is missing, unreadable or another one.

@@ -79,6 +79,10 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> SSMRegressor:
         """Fit on u = X (T, n_u), y (T,) or (T, n_y); or on lists of such arrays, one a record.
 
+        Args:
+            X: inputs (T, n_u), or a list of such arrays, one a record.
+            y: outputs (T, n_y), or a list.
+
         Raises:
             DataError: lists of different lengths, or a regressor that would need outputs to predict.
             ValueError: what scikit-learn's own checks refuse.
@@ -109,14 +113,24 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> NDArray | list[NDArray]:
-        """The free run for u = X (T, n_u), of the shape y had in `fit`; a list for a list of records."""
+        """The free run for u = X (T, n_u), of the shape y had in `fit`; a list for a list of records.
+
+        Args:
+            X: inputs (T, n_u), or a list.
+        """
         check_is_fitted(self)
         if isinstance(X, list) and X and np.ndim(X[0]) == 2:
             return [self._shaped(self.model_.simulate(check_array(u))) for u in X]
         return self._shaped(self.model_.simulate(validate_data(self, X, reset=False)))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R^2 of the free run over all records together."""
+        """R^2 of the free run over all records together.
+
+        Args:
+            X: inputs (T, n_u), or a list.
+            y: outputs (T, n_y), or a list.
+            sample_weight: weights of the samples (T,), or a list.
+        """
         predicted = self.predict(X)
         if isinstance(predicted, list):
             return float(r2_score(np.concatenate(y), np.concatenate(predicted)))

@@ -50,13 +50,21 @@ class LinearBaseline:
         return G.n_x * (G.n_u + G.n_y) + G.n_u * G.n_y
 
     def simulate(self, data: Dataset) -> list[Array]:
-        """The free run (T, n_y) of each record."""
+        """The free run (T, n_y) of each record.
+
+        Args:
+            data: records; the first n_init outputs of each are read.
+        """
         mean_u, mean_y = self.scaling.u_mean, self.scaling.y_mean
         pairs = [(record.u - mean_u, record.y - mean_y) for record in data if record.y is not None]
         return [mean_y + free_run(self.G, u, y, self.n_init) for u, y in pairs]
 
     def scores(self, data: Dataset) -> Scores:
-        """The metrics of `compare` over y[n_init:] of all records."""
+        """The metrics of `compare` over y[n_init:] of all records.
+
+        Args:
+            data: records with outputs.
+        """
         data.require_outputs()
         return score([record.y for record in data if record.y is not None], self.simulate(data), self.n_init)
 

@@ -39,6 +39,11 @@ SHORTEST = 1e-6  # minutes: what a fit gets that is late
 def candidates(search: Mapping[str, Sequence[Any]] | None, starts: int, seed: int) -> list[dict[str, Any]]:
     """Every combination of the options, each with `starts` seeds: that of the fit, and others that follow from it.
 
+    Args:
+        search: values of options to choose among.
+        starts: seeds of each combination.
+        seed: the first of them.
+
     Raises:
         OptionError: an option that is not searched over, no list of values, one candidate alone, or too many.
 
@@ -62,7 +67,14 @@ def candidates(search: Mapping[str, Sequence[Any]] | None, starts: int, seed: in
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate, the steps it was given, and its model, or why there is none."""
+    """A candidate, the steps it was given, and its model, or why there is none.
+
+    Attributes:
+        candidate: options and seed.
+        steps: of its training.
+        model: the fitted one, or None.
+        failure: why there is none.
+    """
 
     candidate: dict[str, Any]
     steps: int
@@ -159,7 +171,11 @@ def _with_trials(model: Model | None, tried: Sequence[Trial]) -> Model:
 
 
 def search_table(model: Model) -> str:
-    """What `select` tried, one line a trial: steps, validation loss, options and seed; "" where nothing was."""
+    """What `select` tried, one line a trial: steps, validation loss, options and seed; "" where nothing was.
+
+    Args:
+        model: a model that `fit` chose.
+    """
     lines = []
     for row in model.info.get("search", ()):
         options = {

@@ -36,23 +36,44 @@ class Basis(ABC):
 
     @abstractmethod
     def evaluate(self, x: Tensor) -> Tensor:
-        """g(x), (..., n) at x (...)."""
+        """g(x), (..., n) at x (...).
+
+        Args:
+            x: places in the domain.
+        """
 
     @abstractmethod
     def integral(self, x: Tensor) -> Tensor:
-        """G(x) = int_0^x g w dx, (..., n)."""
+        """G(x) = int_0^x g w dx, (..., n).
+
+        Args:
+            x: upper limits.
+        """
 
     def weight_ratio(self, y: Tensor, x: Tensor) -> Tensor:
-        """w(y) / w(x)."""
+        """w(y) / w(x).
+
+        Args:
+            y: places after a step.
+            x: places before it.
+        """
         return torch.ones_like(y)
 
     def mass(self, x: Tensor) -> Tensor:
-        """int_0^x w dx."""
+        """int_0^x w dx.
+
+        Args:
+            x: upper limits.
+        """
         return x
 
     @abstractmethod
     def nodes(self, count: int) -> tuple[Tensor, Tensor]:
-        """(x, omega) of a rule: sum omega f(x) = int f w dx over the domain, for f = g_m g_n exact if count >= n."""
+        """(x, omega) of a rule: sum omega f(x) = int f w dx over the domain, for f = g_m g_n exact if count >= n.
+
+        Args:
+            count: number of nodes.
+        """
 
 
 class Jacobi(Basis):
@@ -203,6 +224,9 @@ class Gram(Basis):
 
     def around(self, delta: float) -> tuple[Gram, Gram]:
         """The functions before and after the step delta = ln((k + 1) / k) from k to k + 1 samples.
+
+        Args:
+            delta: step, ln of the numbers of samples after and before it.
 
         Raises:
             OptionError: delta is no such step.

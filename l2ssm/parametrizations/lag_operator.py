@@ -48,7 +48,11 @@ class LagOperator:
         self._x, self._omega = basis.nodes(basis.n if self.closed else 4 * basis.n + 60)
 
     def transition(self, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """(A (..., n, n), b (..., n)) of steps delta (...), float64; A is lower triangular where the pair is closed."""
+        """(A (..., n, n), b (..., n)) of steps delta (...), float64; A is lower triangular where the pair is closed.
+
+        Args:
+            delta: steps on the warp's clock.
+        """
         delta = delta.double()
         if isinstance(self.basis, Gram):
             steps = [self._product(d, *self.basis.around(float(d))) for d in delta.flatten()]
@@ -69,6 +73,9 @@ class LagOperator:
         """(rho, omega) with |A c + b u|^2 <= rho |c|^2 + omega u^2 for every c and u: steps delta (...).
 
         rho is the largest w(L x) |L'| / w(x), at an end of the domain for all pairs here; omega is the new part of it.
+
+        Args:
+            delta: steps on the warp's clock.
         """
         delta = delta.double()
         ends = torch.tensor([1e-300, 1.0], dtype=torch.float64, device=delta.device)
@@ -82,6 +89,10 @@ class LagOperator:
 
         O(length n), for every warp, whether its recurrence is exact or not.
 
+        Args:
+            delta: equal steps.
+            length: samples of the kernel.
+
         Raises:
             OptionError: a basis that changes with every sample.
         """
@@ -91,7 +102,12 @@ class LagOperator:
         return self._between(self.basis, lag[..., :-1], lag[..., 1:])
 
     def project(self, u: Tensor, delta: Tensor) -> Tensor:
-        """c (T, n), the exact coefficients after each of the samples u (T,), of steps delta (T,); O(T^2 n)."""
+        """c (T, n), the exact coefficients after each of the samples u (T,), of steps delta (T,); O(T^2 n).
+
+        Args:
+            u: samples.
+            delta: steps on the warp's clock.
+        """
         clock = torch.cat([-delta[:1], torch.zeros_like(delta[:1]), torch.cumsum(delta[1:], 0)]).double()
         lag = clock[:, None] - clock
         young, old = torch.clamp(lag[1:, 1:], min=0.0), torch.clamp(lag[1:, :-1], min=0.0)
@@ -103,7 +119,12 @@ class LagOperator:
         return torch.einsum("kjn,j->kn", K, u.double())
 
     def recur(self, u: Tensor, delta: Tensor) -> Tensor:
-        """c (T, n), the coefficients after each of the samples u (T,) of steps delta (T,), by the recurrence from 0."""
+        """c (T, n), the coefficients after each of the samples u (T,) of steps delta (T,), by the recurrence from 0.
+
+        Args:
+            u: samples.
+            delta: steps on the warp's clock.
+        """
         A, b = self.transition(delta)
         c, state = [], torch.zeros(self.basis.n, dtype=torch.float64)
         for k in range(len(u)):
@@ -112,7 +133,12 @@ class LagOperator:
         return torch.stack(c)
 
     def reconstruct(self, c: Tensor, lag: Tensor) -> Tensor:
-        """(..., F) the signal `lag` (F,) ago, on the warp's clock, as the state c (..., n) knows it."""
+        """(..., F) the signal `lag` (F,) ago, on the warp's clock, as the state c (..., n) knows it.
+
+        Args:
+            c: coefficients.
+            lag: how long ago.
+        """
         return c @ self.basis.evaluate(self.warp.place(lag)).mT
 
     def _between(self, basis: Basis, young: Tensor, old: Tensor) -> Tensor:

@@ -27,18 +27,37 @@ class Warp(ABC):
 
     @abstractmethod
     def place(self, lag: Tensor) -> Tensor:
-        """psi(lag), lag >= 0 on the warp's clock."""
+        """psi(lag), lag >= 0 on the warp's clock.
+
+        Args:
+            lag: how long ago.
+        """
 
     @abstractmethod
     def move(self, x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """(L(x), |L'(x)|)."""
+        """(L(x), |L'(x)|).
+
+        Args:
+            x: places.
+            delta: steps on the warp's clock.
+        """
 
     def kept(self, x: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:
-        """(x', dx'/dx): the domain mapped onto the part of it that a step leaves inside."""
+        """(x', dx'/dx): the domain mapped onto the part of it that a step leaves inside.
+
+        Args:
+            x: places.
+            delta: steps on the warp's clock.
+        """
         return x, torch.ones_like(x)
 
     def steps(self, count: int, step: float) -> Tensor:
-        """delta (count,) of the samples 0, 1, ..., count - 1 of sample time `step`."""
+        """delta (count,) of the samples 0, 1, ..., count - 1 of sample time `step`.
+
+        Args:
+            count: samples.
+            step: sample time on the clock.
+        """
         return torch.full((integer("count", count, 1),), positive("step", step), dtype=torch.float64)
 
 
@@ -120,7 +139,11 @@ class Hyperbolic(Warp):
 
 
 def power(exponent: float) -> Dilation:
-    """W = t^exponent: recent samples weigh more for exponents above 1, old ones below."""
+    """W = t^exponent: recent samples weigh more for exponents above 1, old ones below.
+
+    Args:
+        exponent: > 0.
+    """
     exponent = positive("exponent", exponent)
     return Dilation(lambda t: t**exponent)
 

@@ -123,6 +123,15 @@ def step(
 ) -> tuple[Tensor, Tensor]:
     """One sample of `lti_scan` for real time: (y[k], x[k+1]) from x[k] (batch, n_x) and u[k] (batch, n_u).
 
+    Args:
+        x: state x[k], complex.
+        u: input u[k].
+        lam: (n_x,) poles, complex.
+        B: (n_x, n_u) complex.
+        C: (n_y, n_x) complex.
+        D: (n_y, n_u) real; zero if None.
+        readout: "pre": y[k] from x[k]; "post": from x[k+1].
+
     Raises:
         RealizationError: shapes, dtypes or devices that do not fit together.
         OptionError: an unknown read-out.

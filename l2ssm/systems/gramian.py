@@ -24,6 +24,9 @@ def controllability_gramian(G: StateSpace) -> Array:
 
     Closed form for block diagonal A (accurate next to the unit circle), a discrete Lyapunov equation otherwise.
 
+    Args:
+        G: a Schur stable system.
+
     Raises:
         RealizationError: G is not Schur stable.
 
@@ -43,6 +46,9 @@ def controllability_gramian(G: StateSpace) -> Array:
 def observability_gramian(G: StateSpace) -> Array:
     """Wo (n_x, n_x) = A' Wo A + C' C: x' Wo x is the energy sum |y|^2 of the free response from x.
 
+    Args:
+        G: a Schur stable system.
+
     Raises:
         RealizationError: G is not Schur stable.
     """
@@ -51,6 +57,9 @@ def observability_gramian(G: StateSpace) -> Array:
 
 def hankel_singular_values(G: StateSpace) -> Array:
     """(n_x,) square roots of the eigenvalues of Wc Wo, largest first; they do not depend on the state coordinates.
+
+    Args:
+        G: a Schur stable system.
 
     Raises:
         RealizationError: G is not Schur stable.

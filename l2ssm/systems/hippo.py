@@ -38,6 +38,9 @@ def legs(n: int) -> Hippo:
     Two memories share these matrices. c' = (A c + B u) / t projects on [0, t] with uniform weight (time-varying);
     c' = A c + B u projects on (-inf, t] with weight exp(s - t), time constant 1 (divide A and B by another one).
 
+    Args:
+        n: order, the number of states.
+
     >>> (legs(2).A ** 2).round(12).tolist(), (legs(2).B ** 2).round(12).tolist()
     ([[1.0, 0.0], [3.0, 4.0]], [1.0, 3.0])
     """
@@ -51,6 +54,10 @@ def legt(n: int, window: float = 1.0) -> Hippo:
     """LegT, Legendre polynomials on [t - window, t], uniform weight: rank 2.
 
     The value that leaves the window is taken from the polynomial itself, so this is not the exact projection.
+
+    Args:
+        n: order, the number of states.
+        window: length of the window in seconds.
     """
     k = np.arange(integer("n", n, 1))
     window = positive("window", window)
@@ -61,7 +68,12 @@ def legt(n: int, window: float = 1.0) -> Hippo:
 
 
 def lmu(n: int, window: float = 1.0) -> tuple[Array, Array]:
-    """(A, B) of the Legendre memory unit: LegT in the coordinates (-1)^n sqrt(2n+1) c_n (Voelker et al. 2019)."""
+    """(A, B) of the Legendre memory unit: LegT in the coordinates (-1)^n sqrt(2n+1) c_n (Voelker et al. 2019).
+
+    Args:
+        n: order, the number of states.
+        window: length of the window in seconds.
+    """
     A, B, _ = legt(n, window)
     scale = window * B * np.where(np.arange(n) % 2, -1.0, 1.0)
     return scale[:, None] * A / scale, scale * B
@@ -71,6 +83,11 @@ def lagt(n: int, tilt: float = 0.5, window: float = 1.0) -> Hippo:
     """LagT, Laguerre functions exp(-tilt lag) L_n(lag), lag in units of the window, on the whole past: rank 1.
 
     The weight of the past is exp(-(1 - 2 tilt) lag): none at tilt 1/2, an exponential at tilt 0.
+
+    Args:
+        n: order, the number of states.
+        tilt: in [0, 1/2].
+        window: time constant in seconds.
 
     Raises:
         OptionError: tilt not in [0, 1/2].
@@ -105,13 +122,22 @@ def fout(n: int, window: float = 1.0, *, endpoint: str = "gibbs") -> Hippo:
 
 
 def foud(n: int, window: float = 1.0) -> Hippo:
-    """FouD, the sines and cosines of FouT under the weight exp(lag / 2): block diagonal, normal, rank 0."""
+    """FouD, the sines and cosines of FouT under the weight exp(lag / 2): block diagonal, normal, rank 0.
+
+    Args:
+        n: order, the number of states.
+        window: length of the window in seconds.
+    """
     S, g = _fourier(n)
     return Hippo((S - 0.5 * np.eye(n)) / positive("window", window), g / window, np.zeros((n, 0)))
 
 
 def legsd(n: int) -> Hippo:
-    """LegS without its low-rank part, A + P P' and B / 2: normal, rank 0; the start of S4D-LegS."""
+    """LegS without its low-rank part, A + P P' and B / 2: normal, rank 0; the start of S4D-LegS.
+
+    Args:
+        n: order, the number of states.
+    """
     A, B, P = legs(n)
     return Hippo(A + P @ P.T, B / 2, np.zeros((n, 0)))
 

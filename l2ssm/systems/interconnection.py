@@ -98,6 +98,10 @@ class Interconnection:
     def simulate(self, u: ArrayLike, x0: ArrayLike | None = None) -> Array:
         """y (T, n_y) of the input u (T, n_u) from the state x0 (n_x,), zero by default.
 
+        Args:
+            u: (T, n_u) samples of the inputs.
+            x0: (n_x,) state before the first sample; zero if None.
+
         Raises:
             DataError: u of another width or with a NaN.
             RealizationError: x0 of another length.
@@ -108,11 +112,20 @@ class Interconnection:
         return signals
 
     def tangent(self, u: ArrayLike, x0: ArrayLike | None = None) -> Tangent:
-        """The derivative of the input-output map along the trajectory of u."""
+        """The derivative of the input-output map along the trajectory of u.
+
+        Args:
+            u: (T, n_u) samples of the inputs.
+            x0: (n_x,) state before the first sample; zero if None.
+        """
         return Tangent(*differentiate_chain(self.layers, signal(u, self.n_u), self.split_state(x0)))
 
     def split_state(self, x0: ArrayLike | None) -> list[Array]:
-        """The flat state cut into one piece a layer."""
+        """The flat state cut into one piece a layer.
+
+        Args:
+            x0: (n_x,) state of the whole; zero if None.
+        """
         sizes = [layer.n_x for layer in self.layers]
         return np.split(initial_state(x0, sum(sizes)), np.cumsum(sizes)[:-1])
 
@@ -126,6 +139,10 @@ class Interconnection:
     @classmethod
     def build(cls, structure: Mapping[str, Any], arrays: Mapping[str, Array]) -> Interconnection:
         """The inverse of `describe`.
+
+        Args:
+            structure: the description of the layers.
+            arrays: the arrays it names.
 
         Raises:
             RealizationError: an unknown layer, a missing array or ill-typed fields.

@@ -53,6 +53,9 @@ class HippoMemory:
         """(A (n, n), b (n,)) of the step from k to k + 1 samples.
 
         At k = 0 the exact step forgets everything (A = 0); the others start from c = 0 with the step they have there.
+
+        Args:
+            k: samples seen before the step.
         """
         A, B, _ = self.pair
         rule, step = METHODS[self.method]
@@ -61,11 +64,20 @@ class HippoMemory:
         return rule(A, B, step(k))
 
     def project(self, u: ArrayLike) -> Array:
-        """c (T, n) of the signal u (T,), from c = 0 before it."""
+        """c (T, n) of the signal u (T,), from c = 0 before it.
+
+        Args:
+            u: (T,) samples.
+        """
         return _run(u, len(self.pair.B), self.transition)
 
     def reconstruct(self, c: ArrayLike, x: ArrayLike) -> Array:
-        """(..., F) the past at the fractions x (F,) of the time so far, 0 the beginning and 1 the present."""
+        """(..., F) the past at the fractions x (F,) of the time so far, 0 the beginning and 1 the present.
+
+        Args:
+            c: (..., n) coefficients.
+            x: (F,) fractions in [0, 1].
+        """
         return np.asarray(c) @ _legendre(np.asarray(x, dtype=np.float64), len(self.pair.B)).T
 
 
@@ -92,15 +104,28 @@ class LagMemory:
         self.A, self.B = discretize(A, B, 1 / self.window, method)
 
     def project(self, u: ArrayLike) -> Array:
-        """c (T, n) of the signal u (T,), from c = 0 before it."""
+        """c (T, n) of the signal u (T,), from c = 0 before it.
+
+        Args:
+            u: (T,) samples.
+        """
         return _run(u, len(self.B), lambda k: (self.A, self.B))
 
     def basis(self, lag: ArrayLike) -> Array:
-        """(F, n) the functions at lags (F,) in samples."""
+        """(F, n) the functions at lags (F,) in samples.
+
+        Args:
+            lag: (F,) in samples, 0 is the present.
+        """
         return self._basis(np.asarray(lag, dtype=np.float64) / self.window, len(self.B), **self.options)
 
     def reconstruct(self, c: ArrayLike, lag: ArrayLike) -> Array:
-        """(..., F) the signal `lag` (F,) samples ago."""
+        """(..., F) the signal `lag` (F,) samples ago.
+
+        Args:
+            c: (..., n) coefficients.
+            lag: (F,) in samples.
+        """
         return np.asarray(c) @ self.basis(lag).T
 
 
@@ -118,7 +143,11 @@ class GramMemory:
         self.n = integer("n", n, 1)
 
     def polynomials(self, count: int) -> Array:
-        """(count, n): p_m(j) on the samples j = 0..count - 1, mean of p_m p_n = [m = n], positive at the last one."""
+        """(count, n): p_m(j) on the samples j = 0..count - 1, mean of p_m p_n = [m = n], positive at the last one.
+
+        Args:
+            count: number of samples.
+        """
         P = np.zeros((count, self.n))
         P[:, 0] = 1.0
         j = np.linspace(-1, 1, count)
@@ -130,17 +159,30 @@ class GramMemory:
         return P
 
     def transition(self, k: int) -> tuple[Array, Array]:
-        """(A (n, n), b (n,)) of the step from k to k + 1 samples."""
+        """(A (n, n), b (n,)) of the step from k to k + 1 samples.
+
+        Args:
+            k: samples seen before the step.
+        """
         after = self.polynomials(k + 1)
         before = self.polynomials(k) if k else np.zeros((0, self.n))
         return after[:-1].T @ before / (k + 1), after[-1] / (k + 1)
 
     def project(self, u: ArrayLike) -> Array:
-        """c (T, n) of the signal u (T,)."""
+        """c (T, n) of the signal u (T,).
+
+        Args:
+            u: (T,) samples.
+        """
         return _run(u, self.n, self.transition)
 
     def reconstruct(self, c: ArrayLike, count: int) -> Array:
-        """(count,) the samples 0..count - 1 as the coefficients after `count` of them know them."""
+        """(count,) the samples 0..count - 1 as the coefficients after `count` of them know them.
+
+        Args:
+            c: (n,) coefficients.
+            count: samples they are about.
+        """
         return self.polynomials(count) @ np.asarray(c)
 
 

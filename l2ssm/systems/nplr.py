@@ -37,6 +37,9 @@ def dplr(pair: Hippo) -> Dplr:
     The imaginary parts are eigenvalues of a Hermitian matrix and the real part is exactly alpha, so nothing here is
     ill-conditioned (unlike the eigenvectors of a HiPPO matrix itself).
 
+    Args:
+        pair: of `systems.hippo`, with its P.
+
     Raises:
         RealizationError: A + P P' is not alpha I + skew.
     """
@@ -56,6 +59,9 @@ def dplr_half(pair: Hippo) -> Dplr:
     """The n/2 modes of nonpositive imaginary part; the others are their conjugates, sum = 2 Re.
 
     A pair of zero eigenvalues (FouT has one) gets a conjugate pair of eigenvectors, like every other pair.
+
+    Args:
+        pair: of `systems.hippo`, with its P.
 
     Raises:
         RealizationError: n is odd, more than two zero eigenvalues, or as `dplr`.

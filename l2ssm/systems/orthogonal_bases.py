@@ -52,6 +52,11 @@ def orthonormal(poles: Sequence[complex], dt: float = 1.0) -> StateSpace:
 def laguerre(pole: float, n: int, dt: float = 1.0) -> StateSpace:
     """n discrete Laguerre functions: the same real pole n times.
 
+    Args:
+        pole: real, |pole| < 1.
+        n: number of functions.
+        dt: sampling time in seconds.
+
     >>> laguerre(0.5, 3).A.round(12).tolist()
     [[0.5, 0.0, 0.0], [0.75, 0.5, 0.0], [-0.375, 0.75, 0.5]]
     """
@@ -61,7 +66,13 @@ def laguerre(pole: float, n: int, dt: float = 1.0) -> StateSpace:
 
 
 def kautz(pole: complex, n: int, dt: float = 1.0) -> StateSpace:
-    """2 n Kautz functions: the same conjugate pair of poles n times."""
+    """2 n Kautz functions: the same conjugate pair of poles n times.
+
+    Args:
+        pole: one of the conjugate pair, |pole| < 1.
+        n: number of pairs.
+        dt: sampling time in seconds.
+    """
     if not complex(pole).imag:
         raise OptionError(f"pole {pole} is real; a real pole makes Laguerre functions")
     return orthonormal([pole] * integer("n", n, 1), dt)

@@ -148,13 +148,23 @@ class StateSpace:
         return StateSpace(self.A.T, self.C.T, self.B.T, self.D.T, self.dt)
 
     def simulate(self, u: ArrayLike, x0: ArrayLike | None = None) -> Array:
-        """y (T, n_y) of the input u (T, n_u) from the state x0 (n_x,), zero by default; see `simulation.simulate`."""
+        """y (T, n_y) of the input u (T, n_u) from the state x0 (n_x,), zero by default; see `simulation.simulate`.
+
+        Args:
+            u: (T, n_u) samples of the inputs.
+            x0: (n_x,) state before the first sample; zero if None.
+        """
         from l2ssm.systems.simulation import simulate
 
         return simulate(self, u, x0)
 
     def states(self, u: ArrayLike, x0: ArrayLike | None = None) -> Array:
-        """x (T + 1, n_x): x[0] = x0, ..., x[T], the state to carry on from."""
+        """x (T + 1, n_x): x[0] = x0, ..., x[T], the state to carry on from.
+
+        Args:
+            u: (T, n_u) samples of the inputs.
+            x0: (n_x,) state before the first sample; zero if None.
+        """
         from l2ssm.systems.simulation import states
 
         return states(self, u, x0)
@@ -178,7 +188,11 @@ class StateSpace:
         return is_schur(self)
 
     def frequency_response(self, omega: ArrayLike) -> NDArray[np.complex128]:
-        """H (F, n_y, n_u) = C (e^{j omega dt} - A)^-1 B + D at omega (F,) in rad/s."""
+        """H (F, n_y, n_u) = C (e^{j omega dt} - A)^-1 B + D at omega (F,) in rad/s.
+
+        Args:
+            omega: (F,) frequencies in rad/s.
+        """
         from l2ssm.systems.frequency import frequency_response
 
         return frequency_response(self, omega)
@@ -203,14 +217,24 @@ class StateSpace:
 
     @classmethod
     def from_control(cls, system: Any, dt: float | None = None) -> StateSpace:
-        """The system of a discrete-time `control.StateSpace` or `TransferFunction`; see `convert.from_control`."""
+        """The system of a discrete-time `control.StateSpace` or `TransferFunction`; see `convert.from_control`.
+
+        Args:
+            system: a discrete-time system of python-control.
+            dt: sampling time in seconds, where the system does not know it.
+        """
         from l2ssm.systems.convert import from_control
 
         return from_control(system, dt)
 
     @classmethod
     def from_scipy(cls, system: Any, dt: float | None = None) -> StateSpace:
-        """The system of a `scipy.signal.dlti`; see `convert.from_scipy`."""
+        """The system of a `scipy.signal.dlti`; see `convert.from_scipy`.
+
+        Args:
+            system: a discrete-time system of scipy.
+            dt: sampling time in seconds, where the system does not know it.
+        """
         from l2ssm.systems.convert import from_scipy
 
         return from_scipy(system, dt)

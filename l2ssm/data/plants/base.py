@@ -69,30 +69,63 @@ class Plant(ABC):
 
     @abstractmethod
     def rates(self, x: Sequence[float], u: Sequence[float]) -> Sequence[float]:
-        """x' = f(x, u), in plain floats."""
+        """x' = f(x, u), in plain floats.
+
+        Args:
+            x: (n_x,) state.
+            u: (n_u,) input.
+        """
 
     @abstractmethod
     def output(self, x: FloatArray, u: FloatArray) -> FloatArray:
-        """y = h(x, u) without noise, for states (..., n_x) and inputs (..., n_u): (..., n_y)."""
+        """y = h(x, u) without noise, for states (..., n_x) and inputs (..., n_u): (..., n_y).
+
+        Args:
+            x: states.
+            u: inputs.
+        """
 
     @abstractmethod
     def jacobians(self, x: FloatArray, u: FloatArray) -> Jacobians:
-        """df/dx, df/du, dh/dx, dh/du at one point."""
+        """df/dx, df/du, dh/dx, dh/du at one point.
+
+        Args:
+            x: (n_x,) state.
+            u: (n_u,) input.
+        """
 
     @abstractmethod
     def rest(self, u: FloatArray) -> FloatArray:
-        """A state with f(x, u) = 0, for u of shape (n_u,)."""
+        """A state with f(x, u) = 0, for u of shape (n_u,).
+
+        Args:
+            u: (n_u,) constant input.
+        """
 
     @abstractmethod
     def excitation(self, samples: int, seed: int | SeedSequence | Generator) -> FloatArray:
-        """A typical excitation, (samples, n_u)."""
+        """A typical excitation, (samples, n_u).
+
+        Args:
+            samples: its length.
+            seed: equal seeds give equal numbers.
+        """
 
     def ode(self, t: float, x: FloatArray, u: FloatArray) -> FloatArray:
-        """x' = f(x, u) as an array (n_x,), in the argument order of `scipy.integrate.solve_ivp`."""
+        """x' = f(x, u) as an array (n_x,), in the argument order of `scipy.integrate.solve_ivp`.
+
+        Args:
+            t: time in seconds; nothing depends on it.
+            x: (n_x,) state.
+            u: (n_u,) input.
+        """
         return np.array(self.rates(np.asarray(x, float).tolist(), np.asarray(u, float).reshape(self.n_u).tolist()))
 
     def equilibrium(self, u0: Any = None) -> FloatArray:
         """The state (n_x,) that rests under the constant input u0; default the nominal input.
+
+        Args:
+            u0: (n_u,) constant input.
 
         Raises:
             DataError: u0 is not n_u finite numbers.
@@ -104,6 +137,9 @@ class Plant(ABC):
         """(A, B, C, D) in continuous time, Jacobians at the equilibrium under u0: dx' = A dx + B du, dy = C dx + D du.
 
         Where f has a corner (a tank about to overflow) they belong to the side the equilibrium is on.
+
+        Args:
+            u0: (n_u,) constant input; default the nominal one.
 
         Raises:
             DataError: u0 is not n_u finite numbers.
@@ -139,11 +175,22 @@ class Plant(ABC):
         return integrate_held(self.rates, start, inputs, step)
 
     def simulate(self, u: Any, x0: Any = None, dt: float | None = None) -> FloatArray:
-        """Outputs without noise, y[k] = h(x(k dt), u[k]), (T, n_y); arguments and errors as for `trajectory`."""
+        """Outputs without noise, y[k] = h(x(k dt), u[k]), (T, n_y); arguments and errors as for `trajectory`.
+
+        Args:
+            u: (T, n_u) samples of the inputs.
+            x0: (n_x,) initial state; default the nominal equilibrium.
+            dt: sampling time in seconds; default the plant's own.
+        """
         return self.output(self.trajectory(u, x0, dt)[:-1], self._inputs(u))
 
     def measure(self, y: FloatArray, rng: Generator) -> FloatArray:
-        """y plus white Gaussian noise of standard deviation `noise`."""
+        """y plus white Gaussian noise of standard deviation `noise`.
+
+        Args:
+            y: (T, n_y) outputs without noise.
+            rng: source of randomness.
+        """
         return y + np.asarray(self.noise) * rng.standard_normal(y.shape)
 
     def experiment(self, seed: int = 0, *, samples: int | None = None) -> Dataset:

@@ -69,7 +69,12 @@ class CascadedTanks(Plant):
         self._check_range("drop", 0.0, math.inf)
 
     def overflow(self, x: Sequence[float], u: Sequence[float]) -> float:
-        """What leaves the upper tank over its edge, in units of x1', 1/s V: max(f1, 0) at the edge, else 0."""
+        """What leaves the upper tank over its edge, in units of x1', 1/s V: max(f1, 0) at the edge, else 0.
+
+        Args:
+            x: (n_x,) state.
+            u: (n_u,) input.
+        """
         net = self.k4 * max(u[0], 0.0) - self.k1 * math.sqrt(max(x[0], 0.0))
         return max(net, 0.0) if x[0] >= self.height else 0.0
 

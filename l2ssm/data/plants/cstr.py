@@ -67,7 +67,11 @@ class CSTR(Plant):
     u_nominal: ClassVar[tuple[float, ...]] = (100.0,)
 
     def cooling(self, qc: float) -> float:
-        """qc/V (1 - exp(-jacket / qc)), 1/min."""
+        """qc/V (1 - exp(-jacket / qc)), 1/min.
+
+        Args:
+            qc: flow of the coolant.
+        """
         return qc / self.V * -math.expm1(-self.jacket / qc) if qc > 0 else 0.0
 
     def rates(self, x: Sequence[float], u: Sequence[float]) -> Sequence[float]:

@@ -59,7 +59,11 @@ class Duffing(Plant):
         return 2 * math.pi * self.resonance
 
     def energy(self, x: FloatArray) -> FloatArray:
-        """v^2/2 + w0^2 (x^2/2 + hardening x^4/4), V^2/s^2: without input it only falls, by 2 damping w0 v^2."""
+        """v^2/2 + w0^2 (x^2/2 + hardening x^4/4), V^2/s^2: without input it only falls, by 2 damping w0 v^2.
+
+        Args:
+            x: (..., 2) states.
+        """
         position, speed = x[..., 0], x[..., 1]
         return speed**2 / 2 + self.w0**2 * (position**2 / 2 + self.hardening * position**4 / 4)
 

@@ -67,7 +67,11 @@ class Pendulum(Plant):
         return self.mass * self.gravity * self.length
 
     def energy(self, x: FloatArray) -> FloatArray:
-        """Kinetic and potential energy, J: without torque it only falls."""
+        """Kinetic and potential energy, J: without torque it only falls.
+
+        Args:
+            x: (..., 2) states.
+        """
         return self.inertia * x[..., 1] ** 2 / 2 + self.weight_torque * (1 - np.cos(x[..., 0]))
 
     def rates(self, x: Sequence[float], u: Sequence[float]) -> Sequence[float]:

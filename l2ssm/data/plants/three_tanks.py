@@ -63,7 +63,11 @@ class ThreeTanks(Plant):
     u_nominal: ClassVar[tuple[float, ...]] = (30.0, 20.0)
 
     def flows(self, x: Sequence[float]) -> tuple[float, float, float]:
-        """Q13, Q32 and Q20 in cm^3/s."""
+        """Q13, Q32 and Q20 in cm^3/s.
+
+        Args:
+            x: (n_x,) state.
+        """
         h1, h2, h3 = x
         unit = self.pipe * math.sqrt(2 * GRAVITY)
         q13 = self.mu13 * unit * (h1 - h3) / ((h1 - h3) ** 2 + LAMINAR**2) ** 0.25

@@ -69,11 +69,19 @@ class WienerHammerstein(Plant):
         return (w1 * first[0], w1 * first[1], first[2]), (w2 * second[0], w2 * second[1], second[2])
 
     def diode(self, v: FloatArray) -> FloatArray:
-        """w(v)."""
+        """w(v).
+
+        Args:
+            v: voltage at its input.
+        """
         return v - (1 - self.leak) * self.knee * np.logaddexp(0.0, (v - self.clip) / self.knee)
 
     def diode_slope(self, v: float) -> float:
-        """dw/dv = 1 - (1 - leak) / (1 + exp(-(v - clip) / knee))."""
+        """dw/dv = 1 - (1 - leak) / (1 + exp(-(v - clip) / knee)).
+
+        Args:
+            v: voltage at its input.
+        """
         return float(1 - (1 - self.leak) * 0.5 * (1 + math.tanh((v - self.clip) / (2 * self.knee))))
 
     def rates(self, x: Sequence[float], u: Sequence[float]) -> Sequence[float]:
