@@ -46,7 +46,6 @@ class HeldGain:
         model: with a prescribed gain and a scaffold that does not hold one by construction.
 
     Raises:
-        OptionError: a part whose frequency response or slopes are not known.
         NotCertifiableError: a static layer without a finite gain.
     """
 
@@ -61,7 +60,11 @@ class HeldGain:
         self.theta, self.active = np.zeros(0), np.zeros(0)
 
     def search(self) -> None:
-        """Multipliers for the present weights, from nothing else."""
+        """Multipliers and factor for the present weights, from nothing else.
+
+        Raises:
+            OptionError: a part whose frequency response is not known.
+        """
         self.last = torch.ones((), dtype=torch.float64)
         try:
             layers, clock = self._layers(), Clock(math.inf)
@@ -76,6 +79,8 @@ class HeldGain:
                 self.theta = np.unique(np.append(self.theta, missing))
                 problem = Problem(self.forms, evaluate(layers, False, self.theta))
                 largest = self._move(problem, feasible(problem, self.point), STEPS)
+            with torch.no_grad():
+                self()  # which a step may fall back on
         except (SolverError, RealizationError):
             self.point = None
 

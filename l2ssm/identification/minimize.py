@@ -136,6 +136,7 @@ def minimize(
         optimizer.load_state_dict(optimizer.state_dict() | {"state": resumed.optimizer})
         best, began, tail.mean = resumed.best, began - resumed.seconds, resumed.mean
         next(islice(batches, first, first), None)
+        prescribed.before_validation()
     last_good, step = _snapshot(trainee, optimizer), first
     try:
         for step in range(first + 1, steps + 1 if outcome.reason == ALL_STEPS else 0):
@@ -178,6 +179,7 @@ def minimize(
                     if mean_mse < outcome.best_mse:
                         outcome.best_mse, outcome.best_step, outcome.averaged = mean_mse, step, True
                         best = copy.deepcopy(trainee.state_dict())
+                prescribed.before_validation()
             if late:
                 outcome.reason = f"{BUDGET} {minutes} minutes is spent"
             elif patience is not None and step - outcome.best_step >= patience * validate_every:

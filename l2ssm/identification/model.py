@@ -42,7 +42,8 @@ class Model:
         scaling: standardisation of the data the initial state is computed from (already folded into `network`).
         initial: how the state at the first sample is found.
         info: cell, sizes, options, seed, versions, data digest, history - JSON-able.
-        parameters: the trained free parameters the numbers were computed from.
+        parameters: the trained free parameters the numbers were computed from, but for what `scale_to_gain` took off
+            the last weights.
         noise: model of the residual of the free run, needed to predict; see `fit_noise`.
     """
 
@@ -264,8 +265,9 @@ class Model:
     def __str__(self) -> str:
         info = self.info
         gamma = info.get("gamma")
-        how = " learned, by construction" if info.get("learn_gamma") else " prescribed"
-        bound = "not prescribed" if gamma is None else f"{gamma:g} {self.gain_unit}".strip() + how
+        how = "learned" if info.get("learn_gamma") else "prescribed"
+        held = "construction" if info.get("scaffold") in (None, "series") else "certificate"
+        bound = "not prescribed" if gamma is None else f"{gamma:g} {self.gain_unit}".strip() + f" {how}, by {held}"
         valid = ", ".join(
             f"{name} {value:.4g} {unit}".strip()
             for name, value, unit in zip(self.output_names, info["valid_rmse"], self.output_units, strict=True)
@@ -280,6 +282,8 @@ class Model:
             "validation RMSE": f"{valid}{before}",
             "gain": f"{bound}; run certify(model) for a proof",
         }
+        if info.get("rollbacks"):
+            rows["taken back"] = f"{info['rollbacks']} steps that were not finite"
         if reduced:
             blocks = [f"{name} {b['states'][0]} -> {b['states'][1]}" for name, b in reduced["blocks"].items()]
             rows["reduced from"] = f"{reduced['from'][:12]}..., states {', '.join(blocks)}"

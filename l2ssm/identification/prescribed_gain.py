@@ -59,9 +59,7 @@ class PrescribedGainTraining:
             self.model.gain.prescribe(self.schedule[step - 1])
         if self.held is not None:
             self.held.training = True
-            if self.held.point is None:
-                self.held.search()
-            elif step % EVERY == 0:
+            if step % EVERY == 0:
                 self.held.follow()
 
     def loss(self) -> Tensor | float:

@@ -171,6 +171,8 @@ def reduce(model: Model, order: int | Mapping[str, int] | None = None, tolerance
     if gamma is not None:
         with contextlib.suppress(CertificateError):  # then it is not kept
             gain = certify(network, method="product", lower=False)
+            if gain.gamma > gamma:
+                gain = certify(network, lower=False)
     facts = {name: {"states": [b.before.n_x, b.after.n_x], "error": b.error} for name, b in blocks.items()}
     info = dict(model.info) | {
         "gamma": gamma if gamma is not None and gain is not None and gain.gamma <= gamma else None,

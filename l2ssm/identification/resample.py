@@ -32,6 +32,8 @@ def resample_model(model: Model, dt: float) -> Model:
         model: fitted, with cells in continuous time.
         dt: new sample time in seconds.
 
+    A prescribed gain was proved at the old sample time: the new model has none.
+
     Raises:
         OptionError: cells in discrete time, a reduced model, dt not a number > 0, or so long that the initial state
             has too few samples.
@@ -61,8 +63,11 @@ def resample_model(model: Model, dt: float) -> Model:
         input_units=model.input_units,
         output_units=model.output_units,
     )
+    ends = (*network.layers[:-1], model.network.layers[-1])  # which `scale_to_gain` may have scaled
+    network = dataclasses.replace(network, layers=ends)
     trained = {PREFIX + name: p.detach().numpy().copy() for name, p in deep.named_parameters()}
     info = dict(model.info) | {"identified_at": model.info.get("identified_at", model.dt)}
+    info |= {"gamma": None, "learn_gamma": False}
     return Model(network, model.scaling, initial, info, dict(model.parameters) | trained)
 
 

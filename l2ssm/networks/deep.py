@@ -18,7 +18,6 @@ last layer: zero input keeps every signal zero, and gamma bounds the gain from t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -109,8 +108,8 @@ class DeepSSM(nn.Module):
         seed: of the initial parameters.
 
     Attributes:
-        hold: called for a factor of the output that keeps a prescribed gain, while it is trained; None: the one that
-            `held_at` set.
+        hold: called for a factor of the output that keeps a prescribed gain of a free network while it is trained, see
+            `identification.held_gain`; None: nothing holds it.
 
     Raises:
         OptionError: an unknown name, a size below 1, gamma not positive, or gamma with a cell or a static layer that
@@ -121,7 +120,6 @@ class DeepSSM(nn.Module):
     u_std: Tensor
     y_mean: Tensor
     y_std: Tensor
-    log_factor: Tensor
 
     def __init__(
         self,
@@ -181,7 +179,6 @@ class DeepSSM(nn.Module):
             self.E, self.H = nn.Parameter(Q[:, : self.n_u].clone()), nn.Parameter(Q[:, : self.n_y].mT.clone())
         self.gain = None if gamma is None else PrescribedGain(float(gamma), learned=learn_gamma)
         self.hold: Callable[[], Tensor] | None = None
-        self.register_buffer("log_factor", torch.zeros((), dtype=torch.float64))
         if series:
             self.shares = nn.Parameter(torch.zeros(layers + 2))
 
@@ -239,9 +236,9 @@ class DeepSSM(nn.Module):
 
     @torch.no_grad()
     def held_at(self, factor: float) -> None:
-        """Multiply the output by a factor > 0 from now on, whatever the parameters become; nothing is held any more."""
+        """Multiply the weights of the decoder by a factor, instead of by one that is called for."""
         self.hold = None
-        self.log_factor.fill_(math.log(factor))
+        self.H.mul_(factor)
 
     def encoder(self) -> tuple[Tensor, Tensor]:
         """(W, b) acting on the standardised input; of a prescribed norm in units of the scaling, see `gains`.
@@ -254,9 +251,8 @@ class DeepSSM(nn.Module):
     def decoder(self, *, factored: bool = True) -> tuple[Tensor, Tensor]:
         """(W, b) giving the standardised output, W with the factor that holds a gain or without."""
         W = self._prescribed(self.H.mT, self.y_std / self.y_std.max(), -1).mT
-        if factored and self.gain is not None and self.scaffold != "series":
-            factor = torch.exp(self.log_factor) if self.hold is None else self.hold()
-            W = (factor.double() * W.double()).to(W.dtype)
+        if factored and self.hold is not None:
+            W = (self.hold() * W.double()).to(W.dtype)
         return W, self.h
 
     def _prescribed(self, W: Tensor, weight: Tensor, end: int) -> Tensor:

@@ -150,6 +150,7 @@ def test_divergence_is_rolled_back_then_reported(monkeypatch):
     monkeypatch.setattr(minimize, "squared_error", spoiled)
     model = fit(lag(), **SMALL)
     assert 0 < model.info["rollbacks"] <= MAX_ROLLBACKS
+    assert f"{model.info['rollbacks']} steps that were not finite" in str(model)
     monkeypatch.setattr(minimize, "squared_error", lambda t, b, c=None: (true_error(t, b, c)[0] * float("nan"), None))
     with pytest.raises(FitError, match="no finite validation error"):
         fit(lag(), **SMALL)

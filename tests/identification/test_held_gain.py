@@ -10,7 +10,7 @@ from l2ssm.certificates.compose import certify
 from l2ssm.data.record import Record
 from l2ssm.errors import OptionError
 from l2ssm.identification.fit import fit
-from l2ssm.identification.held_gain import HeldGain
+from l2ssm.identification.held_gain import EVERY, HeldGain
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling
@@ -127,15 +127,25 @@ def test_a_fit_is_proved_at_gamma_and_uses_it(record):
     assert certify(fit(record, steps=150, **SMALL), lower=False).gamma > 1.5
 
 
-def test_an_interrupted_fit_ends_as_an_uninterrupted_one(record, tmp_path):
-    options = SMALL | {"gamma": 1.2, "steps": 120, "refine_steps": 5}
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"validate_every": EVERY - 1},
+        pytest.param({"average": 1.0, "validate_every": 28}, marks=pytest.mark.slow),
+        pytest.param({"scaffold": "residual"}, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_fit_ends_as_an_uninterrupted_one(record, tmp_path, own):
+    """Also where it stops right before the multipliers follow, and where an average was validated in between."""
+    options = SMALL | {"layers": 1, "gamma": 1.2, "steps": 60, "refine_steps": 2} | own
     whole = fit(record, **options)
 
     def stop(report):
-        if report.step == 60:
+        if report.step < 60:
             raise KeyboardInterrupt
 
-    fit(record, **options, progress=stop, checkpoint=tmp_path / "c")
+    stopped = fit(record, **options, progress=stop, checkpoint=tmp_path / "c")
+    assert "interrupted" in stopped.info["stopped"]
     resumed = fit(record, **options, checkpoint=tmp_path / "c")
     assert all(np.array_equal(whole.parameters[name], resumed.parameters[name]) for name in whole.parameters)
 

@@ -75,3 +75,13 @@ def test_refusals():
         resample_model(model, 0)
     with pytest.raises(OptionError, match="needs 6 samples"):
         resample_model(model, 100.0)
+
+
+def test_a_gain_held_by_a_certificate_is_in_the_resampled_model_too():
+    """At the same sample time it is the same model; at another one its gain is not proved, and none is named."""
+    train, _ = records(0, 512)
+    model = small("s4d", train, steps=10, gamma=0.5, static="perceptron", gain_penalty=1e-3)
+    assert "learned, by certificate" in str(model)
+    again = resample_model(resample_model(model, DT), DT)
+    np.testing.assert_allclose(again.simulate(train), model.simulate(train), rtol=0, atol=1e-6 * train.y.std())
+    assert "not prescribed" in str(again)
