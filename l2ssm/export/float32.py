@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HALF_UNIT = 2.0**-24  # relative rounding error of float32
 ROUNDS = 20
+SMALLEST_SCALE = 0.9  # rounding to float32 costs far less
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def certified_float32(
 
     Args:
         system: a fitted model, an `Interconnection` or a `StateSpace`.
-        gamma: the gain to prove, > 0; not much below the gain of the system, which is scaled to it. Default: the one
+        gamma: the gain to prove, > 0; the system is scaled to it if its gain is at most a tenth above. Default: the one
             prescribed to the model; where there is none, whatever is proved of the rounded numbers.
         kind: of the certificate, "incremental" or "l2"; default "l2" with selective layers.
         time_limit: seconds a proof, see `certify`.
@@ -62,7 +63,7 @@ def certified_float32(
     Raises:
         OptionError: gamma is not a finite number > 0.
         NotCertifiableError: a layer has no finite gain, or a pole is rounded onto the unit circle.
-        CertificateError: nothing was proved within 20 rounds.
+        CertificateError: nothing was proved within 20 rounds, or gamma is more than a tenth below what can be proved.
         ExportError: a number does not fit into float32, or the last layer cannot be scaled.
 
     >>> export = certified_float32(StateSpace([[0.9]], [[0.1]], [[1.0]], [[0.0]]), 1.0)
@@ -90,6 +91,11 @@ def certified_float32(
         except CertificateError:
             found = certify(close, lower=False, **how).gamma
         scale *= min(target / found, 1.0) * (1 - HALF_UNIT * 2.0**rounds)
+        if scale < SMALLEST_SCALE:
+            raise CertificateError(
+                f"gamma = {target:g} is below {found:g}, what is proved of the rounded numbers; to be there the model "
+                f"would have to be scaled by {scale:.3g}, which makes it another one"
+            )
     raise CertificateError(f"no gain up to gamma = {target} was proved in {ROUNDS} rounds; the last was {found}")
 
 

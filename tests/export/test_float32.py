@@ -10,7 +10,7 @@ import pytest
 from export_models import apart, model_of, record
 
 from l2ssm.certificates.compose import certify
-from l2ssm.errors import ExportError, NotCertifiableError, OptionError
+from l2ssm.errors import CertificateError, ExportError, NotCertifiableError, OptionError
 from l2ssm.export.float32 import certified_float32
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Contractive
@@ -100,6 +100,11 @@ def labels(model):
     return model.input_names, model.output_names, model.input_units, model.output_units
 
 
+def test_a_gain_far_below_is_refused():
+    with pytest.raises(CertificateError, match=r"scaled by 0\.\d+, which makes it another one"):
+        certified_float32(model_of("bounded with gamma"), 1.0, time_limit=1e-3)
+
+
 def test_selective_models_are_proved_from_rest():
     found = certified_float32(model_of("bounded_selective with gamma"))
     assert (found.certificate.kind, found.certificate.gamma) == ("l2", 3.0)
@@ -119,4 +124,4 @@ def test_models_without_a_finite_gain_are_refused():
         certified_float32(network)
     turned = Interconnection((Contractive(np.eye(1), np.zeros(1), 0.5, "tanh"),), 1.0, ("u",), ("y",), ("",), ("",))
     with pytest.raises(ExportError, match="last layer is a Contractive"):
-        certified_float32(turned, 0.5)
+        certified_float32(turned, 0.99)
