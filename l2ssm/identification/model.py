@@ -173,11 +173,7 @@ class Model:
         return self.initial.state(*self.scaling.apply(u[:n], y[:n]))
 
     def runtime(self, precision: str = "float64") -> Runtime:
-        """The model one sample at a time, for real time: numpy alone, see `export.runtime.Runtime`.
-
-        Args:
-            precision: of the numbers and of the arithmetic, "float64" or "float32".
-        """
+        """The model one sample at a time, in numpy alone, in "float64" or "float32"; see `export.runtime.Runtime`."""
         from l2ssm.export.runtime import Runtime
 
         return Runtime(self.network, self.start_state, ready=self.initial.kind != "encoder", precision=precision)
