@@ -1,4 +1,4 @@
-"""Sphinx: Markdown pages by MyST, Google-style docstrings by napoleon, the theme furo; nothing is fetched by a reader."""
+"""Sphinx: pages in Markdown (MyST), Google-style docstrings (napoleon), theme furo; a reader fetches nothing."""
 
 from __future__ import annotations
 

@@ -93,6 +93,9 @@ class Cell(nn.Module, ABC):
     def realization(self, dt: float = 1.0) -> StateSpace:
         """The numbers `forward` uses, exactly, as a real float64 system of 2 n_x states (Re x_1, Im x_1, Re x_2, ...).
 
+        Args:
+            dt: sampling time in seconds.
+
         Raises:
             RealizationError: a parameter is NaN or infinite.
         """

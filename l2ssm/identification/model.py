@@ -144,7 +144,7 @@ class Model:
         return predicted(self.noise, self.network.digest, simulated, measured, k)
 
     def linearize(self, u0: ArrayLike = 0.0) -> StateSpace:
-        """The Jacobian system at the steady state of the constant input u0: see `analysis.linearization`."""
+        """The Jacobian system at the steady state of the constant input u0: see `l2ssm.linearize`."""
         from l2ssm.analysis.linearization import linearize
 
         return linearize(self, u0)
@@ -156,7 +156,7 @@ class Model:
         return self.network.simulate(u, self.start_state(u, y))
 
     def start_state(self, u: Array, y: Array | None) -> Array | None:
-        """x0 (n_x,) of a record u (T, n_u), y (T, n_y) by the model's rule; None stands for the zero state.
+        """x0 (n_x,) of a record `u` (T, n_u), `y` (T, n_y) by the model's rule; None stands for the zero state.
 
         Raises:
             DataError: the rule needs outputs, or more samples.
@@ -201,7 +201,7 @@ class Model:
         return h.hexdigest()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one safetensors file, atomically; nothing else is needed to load it.
+        """Write one safetensors file, `path`, atomically; nothing else is needed to load it.
 
         Raises:
             OSError: the folder does not exist or cannot be written.
@@ -210,7 +210,7 @@ class Model:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
-        """The model of a file written by `save`.
+        """The model of the file `path`, written by `save`.
 
         Raises:
             ModelFileError: not there, not a safetensors file, another schema, or incomplete.
@@ -295,5 +295,5 @@ class Model:
 
 
 def load(path: str | os.PathLike[str]) -> Model:
-    """The model in a file written by `Model.save`; see `Model.load`."""
+    """The model in the file `path`, written by `Model.save`; see `Model.load`."""
     return Model.load(path)

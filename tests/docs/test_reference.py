@@ -19,7 +19,6 @@ import l2ssm
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
 LISTED = [entry for page in PAGES for entry in re.findall(r"\.\. auto(\w+):: (\S+)", page.read_text(encoding="utf-8"))]
-INHERITED_FROM_OTHERS = ("sklearn.", "torch.")  # documented where they come from
 
 
 def found(name: str) -> Any:
@@ -63,12 +62,19 @@ def of_one(name: str, value: Any) -> Iterator[tuple[str, Any, type | None]]:
 PUBLIC = {name: (value, owner) for name, value, owner in public() if callable(value) or isinstance(value, property)}
 
 
-def described(docstring: str) -> set[str]:
-    """The names in the sections Args and Attributes of a Google-style docstring."""
-    names: set[str] = set()
-    for section in re.finditer(r"^(?:Args|Attributes):\n((?: {4,}.*\n|\n)+)", docstring + "\n", re.MULTILINE):
+def described(text: str) -> set[str]:
+    """The names a Google-style docstring tells about: in Args and Attributes, and in backticks in its first paragraph.
+
+    Where it says "see `other`", also those that the public function of that name tells about.
+    """
+    names = set(re.findall(r"`(\w+)`", text.split("\n\n")[0]))
+    for section in re.finditer(r"^(?:Args|Attributes):\n((?: {4,}.*\n|\n)+)", text + "\n", re.MULTILINE):
         for entry in re.findall(r"^ {4}([*\w][*\w, ]*?)(?: \([^)]*\))?:", section[1], re.MULTILINE):
             names |= {name.strip().lstrip("*") for name in entry.split(",")}
+    for other in re.findall(r"\bsee `([\w.]+)`", text):
+        for name in PUBLIC:
+            if f".{name}".endswith(f".{other}") and docstrings(*PUBLIC[name]) != text:
+                names |= described(docstrings(*PUBLIC[name]))
     return names
 
 
@@ -86,9 +92,11 @@ def docstrings(value: Any, owner: type | None) -> str:
 
 
 def arguments(value: Any) -> list[str]:
-    """The names of the public arguments; of an exception none."""
-    if isinstance(value, property) or (inspect.isclass(value) and issubclass(value, Exception)):
+    """The names of the public arguments."""
+    if isinstance(value, property):
         return []
+    if inspect.isclass(value) and not getattr(value.__init__, "__module__", "").startswith("l2ssm"):
+        return []  # of an exception or a torch module, without arguments of its own
     return [name for name in inspect.signature(value).parameters if name not in ("self", "cls") and name[0] != "_"]
 
 
