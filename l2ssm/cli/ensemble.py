@@ -47,7 +47,7 @@ def fit_many(
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("ensemble"),
     seeds: Annotated[int, typer.Option(help="number of fits, of seeds 0, 1, ...")] = 5,
     processes: Annotated[int, typer.Option(help="fits side by side; they share the cores")] = 1,
-    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
+    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,

@@ -31,7 +31,7 @@ ScaffoldName = Annotated[
 ]
 StaticName = Annotated[
     str | None,
-    typer.Option(help="static layers: contractive, sandwich, orthogonal, gated; perceptron, glu without --gamma"),
+    typer.Option(help="static layers: contractive, sandwich, orthogonal, gated; perceptron and, without --gamma, glu"),
 ]
 Layers = Annotated[int | None, typer.Option(help="blocks")]
 Width = Annotated[int | None, typer.Option(help="width of a block")]

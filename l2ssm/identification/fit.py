@@ -96,10 +96,10 @@ def fit(
         train: records with u and y; NaN in y, of records made with missing=True, is a sample that is never scored.
         valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
             record, serve instead: neither the steps nor the linear start see them, the standardisation does.
-        cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "bounded" with gamma, "lru" without.
+        cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "bounded" with gamma in the series scaffold, else "lru".
         gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed. It holds by
             construction in the series scaffold (default); in "twofold" and "residual" the network is free and held by a
-            certificate while it is trained, which fits better and takes two to three times as long.
+            certificate while it is trained, which takes two to three times as long.
         gamma_start: larger gain to start from; it falls to gamma in the first half of the steps.
         gain_penalty: a number makes gamma a parameter that starts at the given one, and gain_penalty * log(gamma) is
             added to the standardised mean squared error.
@@ -135,7 +135,8 @@ def fit(
         validate_every: steps between validations; default a fiftieth of the steps, at least 100.
         patience: validations without improvement before stopping; None: never.
         minutes: wall-clock budget of all that is done, the linear start included, which is never cut short: where it
-            takes as long, one step follows. None: none.
+            takes as long, one step follows. The last proof of a gain that is held by a certificate comes on top of it.
+            None: none.
         seed: of parameters and windows; the same seed on the same machine gives the same model.
         monitor: the gain is proved at every so many validations and kept in info["history"]; None: never.
         progress: called with a `Progress` at each validation.
@@ -149,6 +150,9 @@ def fit(
             many steps as that fit, and a linear start each.
         search: lists of values by the names of options, such as {"n_x": [4, 8], "layers": [2, 5]}: all combinations,
             with `starts` seeds each, are candidates of the same halving. See `selection.SEARCHED` for the names.
+
+    Ctrl-C ends the training and returns the best model so far; before the first step, and while a gain is proved in the
+    end, there is none and it is raised.
 
     Raises:
         ModelFileError: a checkpoint that is truncated, altered or of something else.
@@ -173,7 +177,9 @@ def fit(
     started = "random"
     if linear_start or (linear_start is None and deep.gains() is None):
         started = start_linear(trainee, filled_in(fitted, rule.n_init), rule, bool(linear_start))
-    prescribed.start()
+    kept = prescribed.start()
+    if kept < 1 and started.startswith("linear"):
+        started += f", times {kept:.3g} to fit below gamma"
     file = None
     if checkpoint is not None:
         data = {

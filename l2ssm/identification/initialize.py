@@ -6,7 +6,7 @@ static layer passes on untouched, and the decoder reads them. What the other coo
 training goes on from the linear model in every direction. Every cell also begins with the poles of G: a nonlinear plant
 answers to what its nonlinearity generates with the same dynamics as to its input.
 
-With a prescribed gain the first cell holds as much of G as fits below it.
+With a gain prescribed by construction the first cell holds as much of G as fits below it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def check_start(model: DeepSSM) -> list[DiagonalCell]:
 
 
 def initialize(model: DeepSSM, G: StateSpace) -> LinearStart:
-    """Start the model at G in place: the free run from zero is that of G, or of a multiple that fits below gamma.
+    """Start the model at G in place: the free run from zero is that of G, or in the series scaffold of what fits gamma.
 
     It is so up to rounding, of the parameters' dtype. A model that cannot start at G stays what it was.
 

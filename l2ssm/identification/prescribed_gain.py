@@ -48,10 +48,14 @@ class PrescribedGainTraining:
 
         self.held: HeldGain | None = None
 
-    def start(self) -> None:
-        """The parameters are those that training starts from."""
-        if self.model.gain is not None and self.model.scaffold != "series":
-            self.held = self.model.hold = HeldGain(self.model)
+    @torch.no_grad()
+    def start(self) -> float:
+        """What is left of the parameters that training starts from: 1, or the factor that holds a free network."""
+        if self.model.gain is None or self.model.scaffold == "series":
+            return 1.0
+        self.held = self.model.hold = HeldGain(self.model)
+        self.before_validation()
+        return float(self.held())
 
     def before_step(self, step: int) -> None:
         """The gain of this step (1, 2, ...)."""

@@ -93,8 +93,8 @@ class DeepSSM(nn.Module):
         d_model: width of the blocks.
         n_x: complex states of a cell.
         gamma: prescribed gain from u to y in physical units; in the series scaffold with cells of `BOUNDED_CELLS` and
-            static layers of `LIPSCHITZ`; with cells of `BOUNDED_FROM_REST` from rest, u = 0 and the zero state; None:
-            no prescription.
+            static layers of `LIPSCHITZ`; with cells of `BOUNDED_FROM_REST` from rest, u = 0 and the zero state; in
+            "twofold" and "residual" nothing holds it but `hold`, which `fit` sets; None: no prescription.
         learn_gamma: whether gamma is a parameter, positive for every value of it; the given one is its start.
         scaffold: a name of `SCAFFOLDS`; default "series" with gamma; without, "residual" with a cell of `BOUNDED_CELLS`
             and "twofold" with another.

@@ -148,3 +148,16 @@ def test_options(record, options, message):
 def test_arrays_are_not_data():
     with pytest.raises(DataError, match="train is a ndarray, expected a Dataset or a Record"):
         sweep_gamma(np.zeros((10, 2)))
+
+
+def test_an_integrating_plant_has_no_gain_to_try_around():
+    """Velocity under friction, summed up: the reason is named."""
+    u = np.random.default_rng(0).normal(size=(800, 1))
+    v = q = 0.0
+    y = np.zeros_like(u)
+    for k in range(len(u)):
+        y[k] = q
+        v += 0.1 * (u[k, 0] - 0.3 * np.tanh(20 * v) - 0.2 * v)
+        q += 0.1 * v
+    with pytest.raises(DataError, match="it integrates: give the gains to try"):
+        linear_gain(ls.Dataset([ls.Record(u, y, 0.1)]))
