@@ -1,11 +1,13 @@
-"""`fit_many`: the same fit for several seeds, one after the other or side by side."""
+"""`fit_many`: the same fit for several seeds, one after the other, side by side, or by a fleet of workers."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +18,13 @@ from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError, FitError, OptionError
 from l2ssm.identification.ensemble import Ensemble
 from l2ssm.identification.fit import fit
+from l2ssm.identification.fit_result import versions
+from l2ssm.identification.fleet import STOPPED, Fleet, TaskResult
 from l2ssm.identification.minimize import INTERRUPTED
-from l2ssm.identification.model import Model
+from l2ssm.identification.model import Model, load
 from l2ssm.options import integer
 
-STOPPED = "interrupted"
+MODEL, CHECKPOINT = "model.l2ssm", "checkpoint"
 
 
 def fit_many(
@@ -29,6 +33,7 @@ def fit_many(
     *,
     valid: Dataset | Record | None = None,
     processes: int = 1,
+    fleet: Fleet | None = None,
     on_fit: Callable[[int, Model | str], None] | None = None,
     **options: Any,
 ) -> Ensemble:
@@ -42,10 +47,14 @@ def fit_many(
         processes: fits side by side. Each gets an equal share of the cores, at least one, so that all together do not
             use more threads than there are cores. Processes are spawned: a script that asks for several needs the usual
             `if __name__ == "__main__":`.
+        fleet: of workers that do the fits, instead of processes, and keep every model and checkpoint in its folder:
+            what a killed worker, a crash or Ctrl-C leaves undone is gone on with by the next call, and what is done is
+            read. Any error ends its seed alone.
         on_fit: called after each fit with the seed and the model, or the reason why there is none.
 
     Raises:
-        OptionError: no seeds, a seed twice, `seed` or `checkpoint` among the options, or what `fit` finds wrong.
+        OptionError: no seeds, a seed twice, `seed` or `checkpoint` among the options, a fleet and processes, an option
+            of a fleet that is not JSON (such as `progress`), or what `fit` finds wrong.
         DataError: see `fit`.
         FitError: no seed gave a model; every reason is named.
     """
@@ -55,19 +64,47 @@ def fit_many(
         raise OptionError(f"seeds are {wanted}, expected at least one, each once, and no option seed")
     if "checkpoint" in options:
         raise OptionError("checkpoint is of one fit, and fit_many makes several: give it to fit")
-    models: dict[int, Model] = {}
-    failures: dict[int, str] = {}
-    results = _side_by_side if min(processes, len(wanted)) > 1 else _in_turn
-    for seed, result in results(train, valid, wanted, processes, options):
-        if isinstance(result, Model):
-            models[seed] = result
-        else:
-            failures[seed] = result
+    if fleet is not None and processes > 1:
+        raise OptionError(f"processes is {processes}, and there is a fleet, whose workers do the fits")
+    found: dict[int, Model | str] = {}
+
+    def keep(seed: int, result: Model | str) -> None:
+        found[seed] = result
         if on_fit is not None:
             on_fit(seed, result)
+
+    if fleet is None:
+        results = _side_by_side if min(processes, len(wanted)) > 1 else _in_turn
+        for seed, result in results(train, valid, wanted, processes, options):
+            keep(seed, result)
+    else:
+        digests = {"train": train.digest, "valid": None if valid is None else valid.digest}
+        specs = [digests | {"seed": seed, "options": options, "versions": versions()} for seed in wanted]
+        task = partial(_fit_and_save, train, valid)
+        fleet.run(task, specs, lambda done: keep(done.spec["seed"], _member(done)))
+    models = {seed: result for seed in wanted if isinstance(result := found[seed], Model)}
+    failures = {seed: result for seed in wanted if isinstance(result := found[seed], str)}
     if not models:
         raise FitError("no seed gave a model: " + "; ".join(f"seed {seed}: {why}" for seed, why in failures.items()))
     return Ensemble(models, failures)
+
+
+def _fit_and_save(
+    train: Dataset | Record, valid: Dataset | Record | None, spec: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """On a worker: the fit of a spec, from the checkpoint of a killed one where there is one."""
+    model = _one(train, valid, spec["seed"], spec["options"] | {"checkpoint": folder / CHECKPOINT})
+    if model == STOPPED:
+        raise KeyboardInterrupt
+    if isinstance(model, str):
+        raise FitError(model)
+    model.save(folder / MODEL)
+    (folder / CHECKPOINT).unlink(missing_ok=True)  # kept by a fit that used up its minutes
+    return {"model": model.digest}
+
+
+def _member(done: TaskResult) -> Model | str:
+    return done.error or load(done.folder / MODEL)
 
 
 def _one(train: Dataset | Record, valid: Dataset | Record | None, seed: int, options: dict[str, Any]) -> Model | str:

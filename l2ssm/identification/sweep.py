@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +15,21 @@ import numpy as np
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.statement import rounded_down, rounded_up
+from l2ssm.certificates.verify import verify
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError, DataError, FitError, OptionError
 from l2ssm.identification.fit import fit
+from l2ssm.identification.fit_result import versions
+from l2ssm.identification.fleet import STOPPED, Fleet, TaskResult
 from l2ssm.identification.linear_gain import linear_gain
 from l2ssm.identification.minimize import INTERRUPTED
-from l2ssm.identification.model import Model
+from l2ssm.identification.model import Model, load
 from l2ssm.options import integer, positive
 
 SPAN = 4.0  # the default grid reaches from 1 / SPAN to SPAN times the gain of the linear model
 POINTS = 7
+MODEL, CERTIFICATE, CHECKPOINT = "model.l2ssm", "cert.json", "checkpoint"  # in the folder of a task of a fleet
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +112,7 @@ def sweep_gamma(
     points: int = POINTS,
     unprescribed: bool = True,
     time_limit: float = 30.0,
+    fleet: Fleet | None = None,
     on_row: Callable[[GainSweep], None] | None = None,
     **options: Any,
 ) -> GainSweep:
@@ -122,6 +129,8 @@ def sweep_gamma(
         points: of the default grid.
         unprescribed: whether to fit without a prescribed gain too.
         time_limit: seconds of a proof, see `certify`.
+        fleet: of workers that do fits and proofs, and keep them in its folder; see `fit_many`. Certificates are
+            verified again here.
         on_row: called after each fit with the sweep so far.
         options: of every `fit`. A `cell` or `scaffold` is that of all; by default the fit without a prescribed gain
             has those `fit` gives it.
@@ -148,14 +157,23 @@ def sweep_gamma(
         if not grid:
             raise OptionError("gammas is empty: expected at least one gain")
         scale = train.statistics().y_std
-        for gamma in [None, *grid] if unprescribed else grid:
+        asked = [None, *grid] if unprescribed else grid
+
+        def keep(row: SweepRow) -> None:
+            nonlocal sweep
+            rows = sorted((*sweep.rows, row), key=lambda row: row.prescribed or 0.0)
+            sweep = replace(sweep, rows=tuple(rows), unit=sweep.unit if row.model is None else row.model.gain_unit)
+            if on_row is not None:
+                on_row(sweep)
+
+        if fleet is not None:
+            _rows_of_fleet(fleet, train, valid, asked, scale, time_limit, options, keep)
+            return replace(sweep, complete=len(sweep.rows) == len(asked))
+        for gamma in asked:
             row = _row(train, valid, gamma, scale, time_limit, options)
             if row is None:
                 return sweep
-            unit = sweep.unit if row.model is None else row.model.gain_unit
-            sweep = replace(sweep, rows=(*sweep.rows, row), unit=unit)
-            if on_row is not None:
-                on_row(sweep)
+            keep(row)
     except KeyboardInterrupt:  # outside training, which ends by itself
         return sweep
     return replace(sweep, complete=True)
@@ -190,3 +208,53 @@ def _row(
     found = certificate.lower.gain if certificate is not None and certificate.lower is not None else None
     seconds = time.monotonic() - began
     return SweepRow(gamma, proved, found, rmse, error_now, seconds, failure, model, certificate)
+
+
+def _rows_of_fleet(
+    fleet: Fleet,
+    train: Dataset,
+    valid: Dataset | Record | None,
+    asked: list[float | None],
+    scale: np.ndarray,
+    time_limit: float,
+    options: dict[str, Any],
+    keep: Callable[[SweepRow], None],
+) -> None:
+    """The rows, each as soon as it is there."""
+    valid = Dataset([valid]) if isinstance(valid, Record) else valid
+    about: dict[str, Any] = {"train": train.digest, "valid": None if valid is None else valid.digest}
+    about |= {"time_limit": time_limit, "options": options, "versions": versions()}
+
+    def tell(done: TaskResult) -> None:
+        if done.error != STOPPED:
+            keep(_read_row(done))
+
+    fleet.run(partial(_row_to_files, train, valid, scale), [about | {"gamma": gamma} for gamma in asked], tell)
+
+
+def _row_to_files(
+    train: Dataset, valid: Dataset | None, scale: np.ndarray, spec: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """On a worker: the row of a spec as JSON, its model and its certificate as files."""
+    options = spec["options"] | {"checkpoint": folder / CHECKPOINT}
+    row = _row(train, valid, spec["gamma"], scale, spec["time_limit"], options)
+    if row is None:
+        raise KeyboardInterrupt
+    if row.model is not None:
+        row.model.save(folder / MODEL)
+    if row.certificate is not None:
+        row.certificate.save(folder / CERTIFICATE)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    values = asdict(replace(row, model=None, certificate=None))
+    return values | {"error": row.error if math.isfinite(row.error) else None}
+
+
+def _read_row(done: TaskResult) -> SweepRow:
+    if done.error:
+        return SweepRow(done.spec["gamma"], None, None, (), math.inf, 0.0, done.error)
+    values = done.value | {"rmse": tuple(done.value["rmse"])}
+    values["error"] = math.inf if values["error"] is None else values["error"]
+    model = load(done.folder / MODEL) if values["rmse"] else None
+    proved = values["proved"] is not None
+    certificate = verify(Certificate.load(done.folder / CERTIFICATE), model) if proved else None
+    return SweepRow(**values | {"model": model, "certificate": certificate})

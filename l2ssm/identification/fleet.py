@@ -1,0 +1,251 @@
+"""`Fleet`: one function on many specs, here or by dask, with results on disk that survive workers and driver. No torch.
+
+The driver submits, waits and reads; a worker writes the result before it returns. So a task may be done twice, or a
+worker or the driver be killed at any moment, and nothing that was finished is lost or done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from l2ssm.errors import L2ssmError, OptionError
+from l2ssm.identification.result_store import ResultStore
+from l2ssm.options import integer
+
+Task = Callable[[Any, Path], Any]
+STOPPED = "interrupted"
+INSTALL = "workers in other processes need dask.distributed: pip install l2ssm[fleet]"
+LOOPBACK = "127.0.0.1:0"
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """What became of one spec.
+
+    Attributes:
+        spec: as given.
+        folder: of the task, with result.json or error.json and what the function wrote there.
+        value: what the function returned, as JSON gives it back; None where it failed.
+        error: why there is no value, "" where there is one; "interrupted" where Ctrl-C came before it.
+    """
+
+    spec: Any
+    folder: Path
+    value: Any = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Where tasks run, and where their results are kept.
+
+    Args:
+        folder: of the results; on several machines one that all of them share under the same path.
+        workers: None: one task after the other in this process, without dask, sockets or children; a number: so many
+            processes on this machine (a script needs the usual `if __name__ == "__main__":`); an address such as
+            "tcp://10.0.0.1:8786": the workers of that scheduler; or a `dask.distributed.Client` of yours.
+        retries: how often a task is done again whose worker was killed, or that ended with an error which is not an
+            `L2ssmError` (those are answers). How many killed workers a scheduler of yours allows, it knows itself:
+            "distributed.scheduler.allowed-failures".
+
+    Raises:
+        OptionError: no such number of workers or retries.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fleet = Fleet(folder)
+    ...     [result.value for result in fleet.run(lambda spec, place: spec["x"] ** 2, [{"x": 2}, {"x": 3}])]
+    [4, 9]
+    """
+
+    folder: str | os.PathLike[str]
+    workers: Any = None
+    retries: int = 3
+
+    def __post_init__(self) -> None:
+        integer("retries", self.retries, 0)
+        if isinstance(self.workers, (int, float)):
+            integer("workers", self.workers, 1)
+
+    def run(
+        self, task: Task, specs: Iterable[Any], on_result: Callable[[TaskResult], None] | None = None
+    ) -> list[TaskResult]:
+        """`task(spec, folder)` for every spec that has no result yet; results in the order of the specs.
+
+        A task that fails, or that kills its workers, is a result with an error, and leaves the others alone. Errors are
+        tried again by the next run, results never. Ctrl-C keeps what is done. On a killed worker's heir `folder` still
+        holds what the task wrote there, such as a checkpoint to go on from.
+
+        Args:
+            task: a function that pickle or cloudpickle can send to a worker. What it returns is kept as JSON; arrays
+                and models are files that it writes to its folder. The name of the function belongs to the key of a
+                result, what a `partial` binds does not: whatever changes a result has to be in the spec.
+            specs: JSON values.
+            on_result: called in this process with each result, as soon as it is there.
+
+        Raises:
+            OptionError: a spec that is not JSON, or dask is not installed.
+            OSError: the folder cannot be written, or the scheduler not be reached.
+        """
+        store, listed = ResultStore(self.folder, _name(task)), list(specs)
+        keys = [store.key(spec) for spec in listed]
+        wanted = dict(zip(keys, listed, strict=True))
+        store.folder.mkdir(parents=True, exist_ok=True)
+        found: dict[str, TaskResult] = {}
+
+        def tell(key: str, error: str) -> None:
+            there, value = store.result(key)
+            if there:
+                error = ""
+            elif error != STOPPED:
+                error = error or f"the worker wrote no result to {store.folder}: it must be shared by all workers"
+                store.keep_error(key, wanted[key], error)
+            found[key] = TaskResult(wanted[key], store.place(key), value, error)
+            if on_result is not None:
+                on_result(found[key])
+
+        try:
+            for key in wanted:
+                if store.result(key)[0]:
+                    tell(key, "")
+            missing = {key: spec for key, spec in wanted.items() if key not in found}
+            if missing and self.workers is None:
+                for key, error in _in_turn(store, task, missing, self.retries):
+                    tell(key, error)
+            elif missing:
+                with self._client(len(missing)) as client:
+                    for key, error in _by_dask(client, store, task, missing, self.retries):
+                        tell(key, error)
+        except KeyboardInterrupt:
+            for key in wanted:
+                if key not in found:
+                    tell(key, STOPPED)
+        return [found[key] for key in keys]
+
+    @contextmanager
+    def _client(self, tasks: int) -> Iterator[Any]:
+        """A client, closed again with all it started; that of the user is left as it is."""
+        try:
+            import dask
+            from distributed import Client, LocalCluster
+        except ImportError:
+            raise OptionError(INSTALL) from None
+        if isinstance(self.workers, Client):
+            yield self.workers
+            return
+        if not isinstance(self.workers, (int, str)):
+            raise OptionError(f"workers is {self.workers!r}, expected a number, an address, a dask Client or None")
+        if isinstance(self.workers, str):
+            with Client(self.workers, set_as_default=False) as client:
+                yield client
+            return
+        settings = {
+            "distributed.scheduler.allowed-failures": self.retries,
+            "distributed.worker.profile.enabled": False,  # or every 10 ms of a fit its stack is walked
+        }
+        with (
+            dask.config.set(settings),
+            LocalCluster(
+                n_workers=min(self.workers, tasks),
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=LOOPBACK,  # None would open port 8787 to everybody
+                worker_dashboard_address=LOOPBACK,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,  # a killed worker is expected here, and told of by the results
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def _name(task: Task) -> str:
+    """Module and name of a function, or of the one that a `partial` calls."""
+    while isinstance(task, partial):
+        task = task.func
+    return f"{task.__module__}.{getattr(task, '__qualname__', type(task).__qualname__)}"
+
+
+def _in_turn(store: ResultStore, task: Task, wanted: dict[str, Any], retries: int) -> Iterator[tuple[str, str]]:
+    """(key, error or "") of each task, one after the other."""
+    for key, spec in wanted.items():
+        error: BaseException | str = ""
+        for _ in range(retries + 1):
+            try:
+                error = _attempt(task, store, key, spec)
+                break
+            except Exception as unexpected:  # of the function: it ends this task alone
+                error = unexpected
+        yield key, _words(error)
+
+
+def _by_dask(
+    client: Any, store: ResultStore, task: Task, wanted: dict[str, Any], retries: int
+) -> Iterator[tuple[str, str]]:
+    """(key, error or "") of each task as it ends.
+
+    A scheduler counts a killed worker against every task that waited on it. So those that are given up for that reason
+    are done once more, one at a time: then the one that kills is known, and its neighbours are finished.
+    """
+    from distributed import KilledWorker, as_completed
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # once for all tasks, on purpose
+        held = client.submit(_held, task, pure=False)
+
+        def submit(key: str) -> Any:
+            return client.submit(_attempt, held, store, key, wanted[key], retries=retries, pure=False)
+
+        running = {submit(key): key for key in wanted}
+    killed = []
+    for future in as_completed(list(running), loop=client.loop, raise_errors=False):
+        error = _error_of(future)
+        if isinstance(error, KilledWorker) and not store.result(running[future])[0]:
+            killed.append(running[future])
+        else:
+            yield running[future], _words(error)
+        future.release()
+    for key in killed:
+        yield key, _words(_error_of(submit(key)))
+
+
+def _error_of(future: Any) -> BaseException | str:
+    """What became of a task, when it has ended: its own words, or the exception that ended it."""
+    try:
+        return str(future.result())
+    except Exception as error:  # of the function, of its way here, or of the cluster: all end one task alone
+        return error
+
+
+def _words(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return error
+    kind = type(error).__name__
+    if kind == "KilledWorker":
+        return "KilledWorker: every worker that was given this task died of it, or with it (memory, a crash, a kill)"
+    return f"{kind}: {error}"
+
+
+def _held(task: Task) -> Task:
+    """The function, sent once and kept by the workers; a task of its own, so that it outlives the one that has it."""
+    return task
+
+
+def _attempt(task: Task, store: ResultStore, key: str, spec: Any) -> str:
+    """On a worker: the result is on disk, or why there is none. Another error than ours is dask's to try again."""
+    if store.result(key)[0]:
+        return ""
+    place = store.open(key, spec)
+    try:
+        store.keep(key, task(spec, place))
+    except L2ssmError as error:
+        return str(error)
+    return ""
