@@ -278,8 +278,7 @@ class Model:
             "validation RMSE": f"{valid}{before}",
             "gain": f"{bound}; run certify(model) for a proof",
         }
-        if "linear_start" in info:
-            rows["started at"] = info["linear_start"]
+        rows |= {"started at": info["linear_start"]} if "linear_start" in info else {}
         if info.get("rollbacks"):
             rows["taken back"] = f"{info['rollbacks']} steps that were not finite"
         if reduced:
