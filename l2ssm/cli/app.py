@@ -104,7 +104,7 @@ def fit(
     dropna: DropNa = None,
     benchmark: BenchmarkName = None,
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
-    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma, lru without")] = None,
+    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
     cell_option: CellOptions = None,
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
     gamma_start: GammaStart = None,
