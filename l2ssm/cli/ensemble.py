@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from l2ssm.cli.fleet import FleetFolder, Workers, chosen_fleet
 from l2ssm.cli.messages import say
 from l2ssm.cli.options import (
     BenchmarkName,
@@ -47,6 +48,8 @@ def fit_many(
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("ensemble"),
     seeds: Annotated[int, typer.Option(help="number of fits, of seeds 0, 1, ...")] = 5,
     processes: Annotated[int, typer.Option(help="fits side by side; they share the cores")] = 1,
+    fleet: FleetFolder = None,
+    workers: Workers = None,
     cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
     gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
     scaffold: ScaffoldName = None,
@@ -77,7 +80,8 @@ def fit_many(
     options |= {"d_model": d_model, "n_x": n_x, "initial": initial, "n_init": n_init}
     options |= {"steps": steps, "minutes": minutes}
     given = {name: value for name, value in options.items() if value is not None}
-    ensemble = l2ssm.fit_many(train, range(seeds), processes=processes, on_fit=on_fit, **given)
+    chosen = chosen_fleet(fleet, workers)
+    ensemble = l2ssm.fit_many(train, range(seeds), processes=processes, fleet=chosen, on_fit=on_fit, **given)
     ensemble.save(output)
     say(f"\n{ensemble}\nwrote {output}")
     if train.n_u == train.n_y == 1:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from l2ssm.cli.fleet import FleetFolder, Workers, chosen_fleet
 from l2ssm.cli.messages import say, training_progress
 from l2ssm.cli.options import (
     CERTIFICATE,
@@ -71,6 +72,8 @@ def sweep_gamma(
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
     time_limit: Annotated[float, typer.Option(help="seconds for the proof of a fit, see l2ssm certify")] = 30.0,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
+    fleet: FleetFolder = None,
+    workers: Workers = None,
 ) -> None:
     """The smallest gain that keeps the fit: a certified fit for each prescribed gain, a table and a picture.
 
@@ -95,6 +98,7 @@ def sweep_gamma(
         points=points,
         unprescribed=unprescribed,
         time_limit=time_limit,
+        fleet=chosen_fleet(fleet, workers),
         on_row=on_row,
         cell=cell,
         scaffold=scaffold,
@@ -107,7 +111,7 @@ def sweep_gamma(
         steps=steps,
         minutes=minutes,
         seed=seed,
-        progress=training_progress,
+        progress=training_progress if fleet is None else None,
     )
     if not sweep.complete:
         say(f"interrupted: {len(sweep.rows)} fit(s) done")

@@ -105,8 +105,9 @@ class Fleet:
             there, value = store.result(key)
             if there:
                 error = ""
+            elif not error:
+                error = store.error(key) or f"no result came to {store.folder}: all workers must share it"
             elif error != STOPPED:
-                error = error or f"the worker wrote no result to {store.folder}: it must be shared by all workers"
                 store.keep_error(key, wanted[key], error)
             found[key] = TaskResult(wanted[key], store.place(key), value, error)
             if on_result is not None:
@@ -149,6 +150,7 @@ class Fleet:
             return
         settings = {
             "distributed.scheduler.allowed-failures": self.retries,
+            "distributed.deploy.lost-worker-timeout": "1 day",  # or a worker killed twice in 15 s is not replaced
             "distributed.worker.profile.enabled": False,  # or every 10 ms of a fit its stack is walked
         }
         with (
@@ -175,25 +177,27 @@ def _name(task: Task) -> str:
 
 
 def _in_turn(store: ResultStore, task: Task, wanted: dict[str, Any], retries: int) -> Iterator[tuple[str, str]]:
-    """(key, error or "") of each task, one after the other."""
+    """(key, what went wrong or "") of each task, one after the other."""
     for key, spec in wanted.items():
-        error: BaseException | str = ""
+        failure: Exception | None = None
         for _ in range(retries + 1):
             try:
-                error = _attempt(task, store, key, spec)
+                _attempt(task, store, key, spec)
+                failure = None
                 break
-            except Exception as unexpected:  # of the function: it ends this task alone
-                error = unexpected
-        yield key, _words(error)
+            except Exception as error:  # of the function: it ends this task alone
+                failure = error
+        yield key, _words(failure)
 
 
 def _by_dask(
     client: Any, store: ResultStore, task: Task, wanted: dict[str, Any], retries: int
 ) -> Iterator[tuple[str, str]]:
-    """(key, error or "") of each task as it ends.
+    """(key, what went wrong or "") of each task as it ends.
 
     A scheduler counts a killed worker against every task that waited on it. So those that are given up for that reason
-    are done once more, one at a time: then the one that kills is known, and its neighbours are finished.
+    are done once more, one at a time: then the one that kills is known, and its neighbours are finished. Nothing is
+    fetched from a worker, which may be dead by then: what tasks return is on disk.
     """
     from distributed import KilledWorker, as_completed
 
@@ -206,32 +210,29 @@ def _by_dask(
 
         running = {submit(key): key for key in wanted}
     killed = []
-    for future in as_completed(list(running), loop=client.loop, raise_errors=False):
-        error = _error_of(future)
-        if isinstance(error, KilledWorker) and not store.result(running[future])[0]:
-            killed.append(running[future])
+    for future in as_completed(list(running), loop=client.loop):
+        key, failure = running.pop(future), _failure(future)
+        if isinstance(failure, KilledWorker) and not store.result(key)[0]:
+            killed.append(key)
         else:
-            yield running[future], _words(error)
-        future.release()
+            yield key, _words(failure)
     for key in killed:
-        yield key, _words(_error_of(submit(key)))
+        for future in as_completed([submit(key)], loop=client.loop):
+            yield key, _words(_failure(future))
 
 
-def _error_of(future: Any) -> BaseException | str:
-    """What became of a task, when it has ended: its own words, or the exception that ended it."""
-    try:
-        return str(future.result())
-    except Exception as error:  # of the function, of its way here, or of the cluster: all end one task alone
-        return error
+def _failure(future: Any) -> BaseException | None:
+    """What ended a task that has ended: nothing, the exception of the function or of a worker, or of the cluster."""
+    return None if future.status == "finished" else future.exception()
 
 
-def _words(error: BaseException | str) -> str:
-    if isinstance(error, str):
-        return error
-    kind = type(error).__name__
+def _words(failure: BaseException | None) -> str:
+    if failure is None:
+        return ""
+    kind = type(failure).__name__
     if kind == "KilledWorker":
         return "KilledWorker: every worker that was given this task died of it, or with it (memory, a crash, a kill)"
-    return f"{kind}: {error}"
+    return f"{kind}: {failure}"
 
 
 def _held(task: Task) -> Task:
@@ -239,13 +240,12 @@ def _held(task: Task) -> Task:
     return task
 
 
-def _attempt(task: Task, store: ResultStore, key: str, spec: Any) -> str:
-    """On a worker: the result is on disk, or why there is none. Another error than ours is dask's to try again."""
+def _attempt(task: Task, store: ResultStore, key: str, spec: Any) -> None:
+    """On a worker: result or error is on disk. Another error than ours is raised, and tried again."""
     if store.result(key)[0]:
-        return ""
+        return
     place = store.open(key, spec)
     try:
         store.keep(key, task(spec, place))
     except L2ssmError as error:
-        return str(error)
-    return ""
+        store.keep_error(key, spec, str(error))

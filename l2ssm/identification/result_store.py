@@ -64,9 +64,10 @@ class ResultStore:
         return self.folder / key
 
     def open(self, key: str, spec: Any) -> Path:
-        """The folder of a task, made, with its spec in it."""
+        """The folder of a task, made, with its spec in it and no error."""
         place = self.place(key)
         place.mkdir(parents=True, exist_ok=True)
+        (place / ERROR).unlink(missing_ok=True)
         if not (place / SPEC).exists():
             write_atomically(place / SPEC, (canonical({"task": self.task, "spec": spec}) + "\n").encode())
         return place
@@ -78,10 +79,16 @@ class ResultStore:
         except (OSError, ValueError, RecursionError):
             return False, None
 
+    def error(self, key: str) -> str:
+        """What went wrong, "" where nothing is known to."""
+        try:
+            return str(json.loads((self.place(key) / ERROR).read_text(encoding="utf-8"))["error"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return ""
+
     def keep(self, key: str, value: Any) -> None:
-        """The result is there from now on, and no error; see `canonical` for what it may be."""
+        """The result is there from now on; see `canonical` for what it may be."""
         write_atomically(self.place(key) / RESULT, canonical(value).encode())
-        (self.place(key) / ERROR).unlink(missing_ok=True)
 
     def keep_error(self, key: str, spec: Any, message: str) -> None:
         """The error is there, beside the spec."""

@@ -19,7 +19,6 @@ from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.fleet import STOPPED, Fleet
 from l2ssm.identification.result_store import ResultStore, canonical
 
-dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 
@@ -44,25 +43,6 @@ def square():
 
 def done(result):
     return (result.folder / "done").read_text().split()
-
-
-@pytest.fixture(scope="module")
-def client():
-    """Two worker processes; a task may lose one worker."""
-    limits = {"distributed.scheduler.allowed-failures": 1}
-    with (
-        dask.config.set(limits),
-        distributed.LocalCluster(
-            n_workers=2,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            silence_logs=50,
-        ) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
 
 
 def children():
@@ -133,7 +113,7 @@ def test_what_cannot_be_kept_is_the_error_of_its_task(tmp_path):
     assert "cannot be kept as JSON" in bad.error
 
 
-def test_killed_workers_lose_nothing_and_poison_fails_alone(tmp_path, client):
+def test_killed_workers_lose_nothing_and_poison_fails_alone(tmp_path):
     """One task kills its first worker, the driver kills another one from outside, one task kills all of its workers."""
     specs = [{"x": x, "sleep": 0.05} for x in range(10)]
     specs += [{"x": 10, "kills": 1}, {"x": 11, "kills": 99}, {"x": 12, "fails": True}]
@@ -144,17 +124,24 @@ def test_killed_workers_lose_nothing_and_poison_fails_alone(tmp_path, client):
             killed.append(int(done(result)[0]))
             os.kill(killed[0], signal.SIGKILL)
 
-    found = Fleet(tmp_path, client).run(square(), specs, kill_one)
+    found = Fleet(tmp_path, 2, retries=1).run(square(), specs, kill_one)
     assert killed
     assert [r.value and r.value["square"] for r in found] == [*(x**2 for x in range(11)), None, None]
     assert [r.error[:12] for r in found] == [""] * 11 + ["KilledWorker", "no such numb"]
     assert len(done(found[10])) == 2
 
 
-def test_an_address_is_enough(tmp_path, client):
-    found = Fleet(tmp_path, client.scheduler.address).run(square(), [{"x": 7}])
-    assert found[0].value == {"square": 49}
-    assert int(done(found[0])[0]) != os.getpid()
+def test_a_client_or_an_address_is_enough(tmp_path):
+    pin = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, silence_logs=50, **pin) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        (first,) = Fleet(tmp_path, cluster.scheduler_address).run(square(), [{"x": 7}])
+        (second,) = Fleet(tmp_path, client).run(square(), [{"x": 8}])
+        assert client.status == "running"
+    assert [first.value, second.value] == [{"square": 49}, {"square": 64}]
+    assert done(first) == done(second) != [str(os.getpid())]
 
 
 DRIVER = """
