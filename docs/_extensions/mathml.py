@@ -16,9 +16,8 @@ def inline(translator: Any, node: Any) -> None:
 
 def display(translator: Any, node: Any) -> None:
     """A formula on lines of its own."""
-    translator.body.append(
-        f'<div class="math" style="overflow-x: auto">{tex2mathml(node.astext(), as_block=True)}</div>'
-    )
+    formula = tex2mathml(node.astext(), as_block=True)
+    translator.body.append(f'<div class="math" style="overflow: auto hidden; padding: 0.4em 0">{formula}</div>')
     raise SkipNode
 
 

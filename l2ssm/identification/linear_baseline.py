@@ -15,6 +15,7 @@ from scipy import linalg
 
 from l2ssm.analysis.metrics import Scores, score
 from l2ssm.data.dataset import Dataset
+from l2ssm.data.record import Record
 from l2ssm.errors import DataError
 from l2ssm.identification.linear_orders import falling_orders, start_is_known
 from l2ssm.networks.scaling import Scaling
@@ -87,7 +88,7 @@ class LinearBaseline:
         return float(self.G.hinf().upper)
 
 
-def fit_linear(train: Dataset, n_init: int) -> LinearBaseline:
+def fit_linear(train: Dataset | Record, n_init: int) -> LinearBaseline:
     """Subspace identification refined on the free-run error; the order is chosen on the training data.
 
     It is that of `subspace`. Where the first samples do not tell its states - slow modes look alike there - smaller
@@ -101,6 +102,7 @@ def fit_linear(train: Dataset, n_init: int) -> LinearBaseline:
         DataError: no outputs, a channel that does not vary, or records too short.
     """
     began = time.monotonic()
+    train = Dataset([train]) if isinstance(train, Record) else train
     train.require_outputs()
     train.require_variation()
     stats = train.statistics()

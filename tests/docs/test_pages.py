@@ -57,6 +57,19 @@ def name_of(page: Path) -> str:
 
 # what a page takes as given, besides what every page starts with
 SETUP = {
+    "docs/deployment.md": "u, y = test.u, test.y",
+    "docs/identification.md": """
+import numpy as np
+from l2ssm.identification.selection import search_table
+u, y, dt = test.u, test.y, test.dt
+table = np.column_stack([test.t, u, y, y])
+np.savetxt("slow.csv", table, delimiter=",", header="t,u,h,ph", comments="")
+from l2ssm.networks.deep import DeepSSM
+from l2ssm.networks.scaling import Scaling
+network = DeepSSM(Scaling(0.0, 1.0, 0.0, 1.0))
+G = ls.StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]], dt)
+""",
+    "docs/reduction.md": "u = test.u",
     "docs/scan.md": """
 import torch
 n, u, x0 = 3, torch.randn(2, 16, 1), torch.zeros(2, 3, dtype=torch.complex64)
@@ -64,12 +77,17 @@ lam, B, C, D = torch.full((n,), 0.5 + 0.1j), torch.ones(n, 1) + 0j, torch.ones(1
 a, b, A = lam, torch.ones(2, 16, n) + 0j, 0.5 * torch.eye(n)
 x, u_k = torch.zeros(2, n) + 0j, u[:, 0]
 """,
+    "docs/using_certificates.md": """
+record = test
+controller_certificate = ls.certify(ls.StateSpace([[0.5]], [[0.01]], [[0.5]], [[0.0]], test.dt))
+plant_certificate = ls.certify(ls.StateSpace([[0.5]], [[1.0]], [[0.5]], [[0.0]], test.dt))
+""",
 }
 
 BUDGET = {  # options added to a command, so that it ends soon
-    "fit": "--steps 3 --refine-steps 0",
-    "fit-many": "--steps 3 --seeds 2 --processes 1",
-    "sweep-gamma": "--steps 3 --time-limit 1",
+    "fit": "--steps 3 --refine-steps 0 --layers 1",
+    "fit-many": "--steps 3 --layers 1 --seeds 2 --processes 1",
+    "sweep-gamma": "--steps 3 --layers 1 --time-limit 1 --gamma 8",
     "certify": "--time-limit 1",
 }
 NOT_HERE = (
@@ -101,17 +119,20 @@ def start(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """The calls that train, with few steps."""
+    """Little data, and few steps of all that trains."""
     import l2ssm
 
     def limited(name: str, **fewer: object) -> None:
         full = getattr(l2ssm, name)
         monkeypatch.setattr(l2ssm, name, lambda *given, **options: full(*given, **options | fewer), raising=False)
 
-    limited("fit", steps=3, refine_steps=0)
-    limited("fit_many", steps=3, refine_steps=0, processes=1, seeds=(0, 1))
-    limited("sweep_gamma", steps=3, refine_steps=0, gammas=[8.0], linear_start=False)
+    few = {"steps": 3, "refine_steps": 0, "layers": 1}
+    limited("fit", **few)
+    limited("fit_many", **few, processes=1)
+    limited("sweep_gamma", **few, gammas=[8.0])
     limited("certify", time_limit=1.0)
+    experiment = l2ssm.plants.Plant.experiment
+    monkeypatch.setattr(l2ssm.plants.Plant, "experiment", lambda plant, seed: experiment(plant, seed, samples=400))
 
 
 RUNNABLE = [page for page in PAGES if any(block.language == "python" or block.commands for block in blocks(page))]
