@@ -201,14 +201,13 @@ def _by_dask(
     """
     from distributed import KilledWorker, as_completed
 
+    def submit(key: str, function: Any) -> Any:
+        return client.submit(_attempt, function, store, key, wanted[key], retries=retries, pure=False)
+
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # once for all tasks, on purpose
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # data go with the function, on purpose
         held = client.submit(_held, task, pure=False)
-
-        def submit(key: str) -> Any:
-            return client.submit(_attempt, held, store, key, wanted[key], retries=retries, pure=False)
-
-        running = {submit(key): key for key in wanted}
+        running = {submit(key, held): key for key in wanted}
     killed = []
     for future in as_completed(list(running), loop=client.loop):
         key, failure = running.pop(future), _failure(future)
@@ -217,7 +216,10 @@ def _by_dask(
         else:
             yield key, _words(failure)
     for key in killed:
-        for future in as_completed([submit(key)], loop=client.loop):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+            alone = submit(key, task)  # the one that is held may have been given up too
+        for future in as_completed([alone], loop=client.loop):
             yield key, _words(_failure(future))
 
 
