@@ -38,3 +38,5 @@ html_theme = "furo"
 html_math_renderer = "mathml"
 html_title = "l2ssm"
 html_copy_source = False
+html_show_copyright = False
+smartquotes = False  # an option begins with two hyphens

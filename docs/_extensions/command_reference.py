@@ -27,7 +27,7 @@ def shown(parameter: Any) -> tuple[str, str]:
         typed += "" if parameter.is_flag else f" {parameter.name.upper()}"
     default = parameter.default
     meaning = parameter.help or ""
-    if default not in (None, False, "", ()) and not callable(default):
+    if default is not None and default is not False and not callable(default):
         meaning += f" (default {default})"
     return typed, meaning
 

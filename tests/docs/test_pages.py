@@ -10,6 +10,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def start(tmp_path_factory):
     return folder, data, model, certificate
 
 
+def fewer_trials(options: dict[str, Any]) -> dict[str, Any]:
+    """Two values of one option, or two seeds, where more are to be tried."""
+    if "search" in options:
+        name, values = next(iter(options["search"].items()))
+        return {"search": {name: values[:2]}, "starts": 1}
+    return {"starts": min(2, options.get("starts", 1))}
+
+
 @pytest.fixture
 def small(monkeypatch):
     """Little data, and few steps of all that trains."""
@@ -128,6 +137,8 @@ def small(monkeypatch):
 
     few = {"steps": 3, "refine_steps": 0, "layers": 1}
     limited("fit", **few)
+    every = l2ssm.fit
+    monkeypatch.setattr(l2ssm, "fit", lambda *given, **options: every(*given, **options | fewer_trials(options)))
     limited("fit_many", **few, processes=1)
     limited("sweep_gamma", **few, gammas=[8.0])
     limited("certify", time_limit=1.0)
