@@ -60,12 +60,13 @@ class LinearBaseline:
         pairs = [(record.u - mean_u, record.y - mean_y) for record in data if record.y is not None]
         return [mean_y + free_run(self.G, u, y, self.n_init) for u, y in pairs]
 
-    def scores(self, data: Dataset) -> Scores:
+    def scores(self, data: Dataset | Record) -> Scores:
         """The metrics of `compare` over y[n_init:] of all records.
 
         Args:
             data: records with outputs.
         """
+        data = Dataset([data]) if isinstance(data, Record) else data
         data.require_outputs()
         return score([record.y for record in data if record.y is not None], self.simulate(data), self.n_init)
 
