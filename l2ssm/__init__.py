@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from l2ssm.data.dataset import Dataset
     from l2ssm.data.read import read
     from l2ssm.data.record import Record
+    from l2ssm.identification.certify_many import certify_many
     from l2ssm.identification.ensemble import Ensemble
     from l2ssm.identification.estimator import SSMRegressor
     from l2ssm.identification.fit import fit
     from l2ssm.identification.fit_many import fit_many
+    from l2ssm.identification.fleet import Fleet
     from l2ssm.identification.initialize import initialize
     from l2ssm.identification.linear_baseline import LinearBaseline, fit_linear
     from l2ssm.identification.model import Model, load
@@ -54,6 +56,7 @@ _HOME = {
     "Certificate": "l2ssm.certificates.certificate",
     "Dataset": "l2ssm.data.dataset",
     "Ensemble": "l2ssm.identification.ensemble",
+    "Fleet": "l2ssm.identification.fleet",
     "GramMemory": "l2ssm.systems.memory",
     "HippoMemory": "l2ssm.systems.memory",
     "Interconnection": "l2ssm.systems.interconnection",
@@ -66,6 +69,7 @@ _HOME = {
     "benchmark": "l2ssm.data.benchmarks",
     "bla": "l2ssm.analysis.bla",
     "certify": "l2ssm.certificates.compose",
+    "certify_many": "l2ssm.identification.certify_many",
     "compare": "l2ssm.analysis.compare",
     "deviation_tube": "l2ssm.certificates.tube",
     "discretize": "l2ssm.systems.discretize",
@@ -103,6 +107,7 @@ __all__ = [
     "Certificate",
     "Dataset",
     "Ensemble",
+    "Fleet",
     "GramMemory",
     "HippoMemory",
     "Interconnection",
@@ -115,6 +120,7 @@ __all__ = [
     "benchmark",
     "bla",
     "certify",
+    "certify_many",
     "compare",
     "deviation_tube",
     "discretize",
