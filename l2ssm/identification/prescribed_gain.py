@@ -45,7 +45,6 @@ class PrescribedGainTraining:
         self.schedule: list[float] = []
         if start is not None and self.final is not None:
             self.schedule = geometric_schedule(positive("gamma_start", start, "gain"), self.final, math.ceil(steps / 2))
-
         self.held: HeldGain | None = None
 
     @torch.no_grad()
