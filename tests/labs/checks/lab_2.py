@@ -110,7 +110,12 @@ def prefixes_of_a_loop(compose):
 @check("compose")
 def forgetting_maps(compose):
     """maps with a = 0 (a reset) and long products that underflow"""
-    close(compose((0.0, 1.0), (0.5, 2.0)), (0.0, 2.5), 1e-12, "after a reset to 1 the second map gives 0.5 * 1 + 2; do you divide by a?")
+    close(
+        compose((0.0, 1.0), (0.5, 2.0)),
+        (0.0, 2.5),
+        1e-12,
+        "after a reset to 1 the second map gives 0.5 * 1 + 2; do you divide by a?",
+    )
     close(compose((3.0, 1.0), (0.0, 2.0)), (0.0, 2.0), 1e-12, "a reset forgets what was before; do you divide by a?")
     pair = (0.5, 1.0)
     for _ in range(3000):
