@@ -77,8 +77,12 @@ class Residuals:
 
     @property
     def white(self) -> bool:
-        """Whether the residual of every output looks like white noise."""
-        return not self.coloured and bool(np.all(np.isfinite(self.auto)))
+        """Whether the residual of every output looks like white noise; False also where this data cannot tell."""
+        return not self.coloured and self._whiteness_is_judged
+
+    @property
+    def _whiteness_is_judged(self) -> bool:
+        return bool(np.all(np.isfinite(self.auto)) and np.all(self.auto_band[:, 1:] < WIDEST))
 
     @property
     def verdict(self) -> str:
@@ -121,7 +125,7 @@ class Residuals:
     def _about_whiteness(self) -> str:
         if self.white:
             return "The residual is white."
-        if not np.all(np.isfinite(self.auto)):
+        if not self.coloured and not self._whiteness_is_judged:
             return "Whiteness cannot be judged: a residual does not vary, or a few samples are all of it."
         names = ", ".join(self.output_names[i] for i in self.coloured)
         return (

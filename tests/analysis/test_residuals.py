@@ -216,3 +216,14 @@ def test_options_and_short_records_are_refused() -> None:
         residuals(G, record, false_alarm=0.9)
     with pytest.raises(OptionError, match="max_lag"):
         residuals(G, record, max_lag=0)
+
+
+@pytest.mark.parametrize("pole", [0.9, 0.95, 0.98, 0.99, 0.998])
+def test_a_transient_is_never_called_white(pole: float) -> None:
+    """Its energy sits in few samples, and bands that allow for that are wide."""
+    rng = np.random.default_rng(0)
+    transient = (8.0 * pole ** np.arange(1000) + 1e-3 * rng.normal(size=1000))[:, None]
+    G = StateSpace([[0.5]], [[0.0]], [[0.0]], [[0.0]])
+    found = residuals(G, Record(rng.normal(size=(1000, 1)), transient, 1.0), n_init=0)
+    assert not found.white
+    assert "is white" not in found.verdict
