@@ -28,6 +28,14 @@ def product(a: Array, b: Array) -> tuple[Array, Array]:
     return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
 
 
+def total(a: ArrayLike, b: ArrayLike) -> tuple[Array, Array]:
+    """(s, e) with s = fl(a + b) and s + e = a + b exactly (Knuth's TwoSum)."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    s = a + b
+    part = s - a
+    return s, (a - (s - part)) + (b - part)
+
+
 def square_excess(lam: ArrayLike) -> Array:
     """|lam|^2 - 1 with a relative error of a few units in the last place, also next to the unit circle.
 
@@ -39,9 +47,10 @@ def square_excess(lam: ArrayLike) -> Array:
     big, small = np.maximum(a, b), np.minimum(a, b)
     near = big < 2.0
     (p, pe), (q, qe) = (product(np.where(near, v, 0.0), np.where(near, v, 0.0)) for v in (big, small))
+    s, se = total(p, -1.0)  # not exact where both squares are just below 1/2
     with np.errstate(over="ignore"):
         far = big * big - 1.0 + small * small
-    return np.where(near, ((p - 1.0) + q) + (pe + qe), far)
+    return np.where(near, (s + q) + (se + (pe + qe)), far)
 
 
 def gap(lam: ArrayLike) -> Array:
@@ -63,7 +72,8 @@ def one_minus_product(a: ComplexArray, b: ComplexArray) -> ComplexArray:
     (p, pe), (q, qe) = product(a.real, b.real), product(a.imag, b.imag)
     (r, re), (s, se) = product(a.real, b.imag), product(a.imag, b.real)
     real_first = np.abs(p) >= np.abs(q)
-    real = np.where(real_first, (1.0 - p) + q, (1.0 + q) - p) + (qe - pe)
+    t, te = total(1.0, np.where(real_first, -p, q))
+    real = (t + np.where(real_first, q, -p)) + (te + (qe - pe))
     return real - 1j * ((r + s) + (re + se))
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from flint import acb, arb, ctx
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from l2ssm.systems.circle import gap, log_modulus, one_minus_product, point, square_excess
@@ -28,6 +28,8 @@ def _exact(z: complex) -> tuple[Fraction, Fraction]:
     return Fraction(z.real), Fraction(z.imag)
 
 
+@example(0.99, 2.3515625)
+@example(1 - 1e-9, np.pi / 4)  # both squares below 1/2
 @given(MODULI, ANGLES)
 def test_square_excess_is_accurate_next_to_the_circle(modulus: float, angle: float) -> None:
     z = complex(modulus * np.exp(1j * angle))
