@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -193,6 +192,6 @@ def certificate_facts(certificate: Certificate, network: Interconnection | State
         "gap_percent": 100 * (float(certificate.gamma) / lower - 1) if lower else None,
         "numbers_sha256": certificate.digest,
         "model_file_sha256": certificate.model_sha256,
-        "certificate_sha256": hashlib.sha256(certificate.to_json().encode()).hexdigest(),
+        "certificate_sha256": certificate.file_digest,
         "statement": str(certificate).splitlines(),
     }

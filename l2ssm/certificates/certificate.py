@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,11 @@ class Certificate:
     def digest(self) -> str:
         """SHA-256 (hex) of the system the certificate is about."""
         return self.network.digest
+
+    @property
+    def file_digest(self) -> str:
+        """SHA-256 (hex) of the certificate's file, as sha256sum prints it."""
+        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
 
     @property
     def unit(self) -> str:

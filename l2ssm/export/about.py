@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -50,7 +49,7 @@ class About:
         gain = f"{rounded_up(self.certificate.gamma)} {self.certificate.unit}".strip()
         found["gain_certified"] = f"{gain} ({float(self.certificate.gamma).hex()})"
         found["gain_meaning"] = MEANINGS[sense(self.certificate)]
-        found["certificate_sha256"] = certificate_sha256(self.certificate)
+        found["certificate_sha256"] = self.certificate.file_digest
         found["gain_covers"] = "the numbers in this file, taken as exact; not the rounding of the arithmetic"
         return found
 
@@ -77,11 +76,6 @@ def _origin(system: Any) -> str | None:
     export = getattr(system, "info", {}).get("export")
     origin = export.get("from") if isinstance(export, dict) else None
     return origin if isinstance(origin, str) else model_digest(system)
-
-
-def certificate_sha256(certificate: Certificate) -> str:
-    """SHA-256 (hex) of the certificate's file, as sha256sum prints it."""
-    return hashlib.sha256(certificate.to_json().encode("ascii")).hexdigest()
 
 
 def _channels(names: tuple[str, ...], units: tuple[str, ...]) -> str:

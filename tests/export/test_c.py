@@ -12,7 +12,6 @@ import pytest
 from export_models import CASES, N_INIT, apart, model_of, record
 
 from l2ssm.errors import OptionError
-from l2ssm.export.about import certificate_sha256
 from l2ssm.export.c_body import Body
 from l2ssm.export.c_file import write_c
 from l2ssm.export.float32 import certified_float32
@@ -125,7 +124,7 @@ def test_what_the_header_says(tmp_path):
         assert "inputs: v [V], w [\\xb0C]" in text
         assert "sample_time_s: 0.25" in text
         assert f"gain_certified: 3 ({(3.0).hex()})" in text
-        assert f"certificate_sha256: {certificate_sha256(found.certificate)}" in text
+        assert f"certificate_sha256: {found.certificate.file_digest}" in text
         assert f"model_sha256: {model.digest}" in text
     assert "malloc" not in (tmp_path / "m.c").read_text()
     assert set(re.findall("#include (.*)", (tmp_path / "m.c").read_text())) == {"<math.h>", '"m.h"', "<stdio.h>"}

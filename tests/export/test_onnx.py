@@ -10,7 +10,6 @@ from export_models import CASES, N_INIT, apart, model_of, record
 
 from l2ssm.certificates.compose import certify
 from l2ssm.errors import ExportError, OptionError
-from l2ssm.export.about import certificate_sha256
 from l2ssm.export.float32 import certified_float32
 from l2ssm.export.onnx_file import write_onnx, write_onnx_start
 from l2ssm.systems.interconnection import Interconnection
@@ -75,7 +74,7 @@ def test_the_file_is_checked_and_says_what_it_is(tmp_path):
     assert said["model_sha256"] == model.digest
     assert said["system_sha256"] == model.network.digest == certificate.digest
     assert float.fromhex(said["gain_certified"].split("(")[1].rstrip(")")) == certificate.gamma
-    assert said["certificate_sha256"] == certificate_sha256(certificate)
+    assert said["certificate_sha256"] == certificate.file_digest
     import hashlib
 
     assert hashlib.sha256((tmp_path / "m.cert.json").read_bytes()).hexdigest() == said["certificate_sha256"]
