@@ -36,7 +36,7 @@ StaticName = Annotated[
 Layers = Annotated[int | None, typer.Option(help="blocks")]
 Width = Annotated[int | None, typer.Option(help="width of a block")]
 States = Annotated[int | None, typer.Option(help="complex states of a cell")]
-Initial = Annotated[str | None, typer.Option(help="initial state: zero, warmup or encoder")]
+Initial = Annotated[str | None, typer.Option(help="initial state: zero, learned, warmup or encoder")]
 InitSamples = Annotated[int | None, typer.Option(help="samples for the initial state; default 50 or less")]
 GammaStart = Annotated[float | None, typer.Option(help="larger gain to start from, falls to --gamma in half the steps")]
 GainPenalty = Annotated[

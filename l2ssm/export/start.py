@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from l2ssm.errors import ExportError
 from l2ssm.export.tape import Program, Tape
 from l2ssm.identification.initial import InitialState, projection
 
@@ -14,8 +15,13 @@ def start_program(model: Any) -> Program | None:
     """(u_start, y_start) -> x0, n_init samples of each, time first; None where the state starts at zero.
 
     The standardisation is folded into the weights: x0 = W f + b, f the Legendre coefficients of every channel.
+
+    Raises:
+        ExportError: the state at the start was learned, and is no function of samples.
     """
     initial: InitialState | None = getattr(model, "initial", None)
+    if initial is not None and initial.kind == "learned":
+        raise ExportError("the initial state of this model is a constant, model.initial.bias: only the runtime has it")
     if initial is None or initial.kind != "encoder":
         return None
     scaling, network = model.scaling, model.network

@@ -24,7 +24,7 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
         cell, gamma, gamma_start, gain_penalty, scaffold, static, layers, d_model, n_x: see `l2ssm.fit`.
         steps, learning_rate, window, batch: see `l2ssm.fit`.
         dt: sample time in seconds.
-        initial: "zero" or "warmup": a regressor sees no outputs when it predicts.
+        initial: "zero", "learned" or "warmup": a regressor sees no outputs when it predicts.
         n_init: samples at the start of each record that training does not score, for "warmup"; `score` counts all.
         random_state: seed; None stands for 0.
 
@@ -88,7 +88,9 @@ class SSMRegressor(RegressorMixin, BaseEstimator):
             ValueError: what scikit-learn's own checks refuse.
         """
         if self.initial == "encoder":
-            raise DataError("initial='encoder' needs outputs when it predicts; use l2ssm.fit, or 'zero' or 'warmup'")
+            raise DataError(
+                "initial='encoder' needs outputs when it predicts; use l2ssm.fit, or 'zero', 'learned' or 'warmup'"
+            )
         data = self._records(X, y)
         self.model_: Model = fit(
             data,

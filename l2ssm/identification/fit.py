@@ -12,7 +12,7 @@ import numpy as np
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError
-from l2ssm.identification.checkpoint import Checkpoint
+from l2ssm.identification.checkpoint import Checkpoint, remove_checkpoint
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.fit_result import frozen_model, summary, versions, with_validation
 from l2ssm.identification.gain_monitor import GainMonitor
@@ -116,7 +116,7 @@ def fit(
         weights: by the name of a record what its errors count, >= 0: one number, or one a sample, where 0 is
             never scored. Records that are not named count 1. Standardisation and the features of an encoder still see
             the y that stands there: what was not measured is better NaN in a record made with missing=True.
-        initial: initial state of a free run: "zero", "warmup" or "encoder"; see `identification.initial`.
+        initial: initial state of a free run: "zero", "learned", "warmup" or "encoder"; see `identification.initial`.
         n_init: samples for the initial state, not scored; default 50, less where the shortest record is below 200.
         horizon: the errors of predictions 1, ..., horizon steps ahead are minimised instead of those of the free run,
             in training, validation and `info["valid_loss"]`: windows are n_init + horizon samples long, each from the
@@ -141,7 +141,8 @@ def fit(
         monitor: the gain is proved at every so many validations and kept in info["history"]; None: never.
         progress: called with a `Progress` at each validation.
         checkpoint: file that is written at each validation, whole or not at all, and removed when the fit is done; kept
-            after Ctrl-C, a kill, or where the minutes are spent. Where it exists, `fit` goes on from it and returns
+            after Ctrl-C, a kill, or where the minutes are spent. The one before stays beside it, for a file that comes
+            to harm: it is skipped then, with a warning. Where it exists, `fit` goes on from it and returns
             the model of an uninterrupted fit, bit for bit on the same machine. The refinement, which has no steps to
             go on from, is done again from its start. With starts or search it is that of the last fit: the trials are
             made again.
@@ -155,7 +156,7 @@ def fit(
     end, there is none and it is raised.
 
     Raises:
-        ModelFileError: a checkpoint that is truncated, altered or of something else.
+        ModelFileError: a checkpoint that is truncated, altered or of something else, and the one before it too.
         DataError: no outputs, a channel that does not vary, records too short, or valid of other channels or dt.
         OptionError: an option out of range, gamma with a cell or a static layer that cannot hold it, or a checkpoint of
             other options or data.
@@ -232,8 +233,8 @@ def fit(
     model = frozen_model(trainee, train[0], scaling, rule, info)
     if deep.gamma is not None and deep.scaffold != "series":
         model = scale_to_gain(model, deep.gamma)
-    if file is not None and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
-        file.remove()
+    if checkpoint is not None and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
+        remove_checkpoint(checkpoint)
     return with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
 
 

@@ -81,7 +81,7 @@ class FitOptions:
         lengths = [record.T for data in (train, valid) if data is not None for record in data]
         samples = sum(record.T for record in train)
         if values["n_init"] is None:
-            values["n_init"] = 0 if values["initial"] == "zero" else max(1, min(50, min(lengths) // 4))
+            values["n_init"] = 0 if values["initial"] in ("zero", "learned") else max(1, min(50, min(lengths) // 4))
         if values["horizon"] is not None:
             if values["initial"] != "encoder" or values["carry_state"]:
                 raise OptionError(

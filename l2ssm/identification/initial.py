@@ -1,6 +1,8 @@
 """The initial state of a free run, one rule for fit, simulate, compare and eval.
 
 zero      x0 = 0, every sample counts;
+learned   x0 is one vector, learned with the model: for records that all begin at the same state, such as a point of
+          operation; every sample counts;
 warmup    x0 = 0 and the first n_init samples of the input only drive the state: errors count from n_init on;
 encoder   x0 is an affine function of the first n_init samples of u and y, learned with the model; errors count from
           n_init on. The function sees those samples through their first Legendre coefficients; between measured
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from l2ssm.errors import DataError, OptionError
 
 Array = NDArray[np.float64]
-INITIAL = ("zero", "warmup", "encoder")
+INITIAL = ("zero", "learned", "warmup", "encoder")
 MOST = 2**20  # samples that are used
 DEGREES = 6  # Legendre polynomials of degree 0 ... 5 a channel
 
@@ -29,8 +31,8 @@ class InitialState:
     Args:
         kind: a name of `INITIAL`.
         n_init: samples at the start of a record that are used, and not scored; 0 for "zero".
-        weight: (n_x, features) of the encoder, acting on standardised signals; None otherwise.
-        bias: (n_x,).
+        weight: (n_x, features), acting on what `features` gives, which is nothing for "learned"; None for a zero x0.
+        bias: (n_x,); None for a zero x0.
 
     Raises:
         OptionError: an unknown kind, n_init < 0, or n_init = 0 for a kind that needs samples.
@@ -45,20 +47,31 @@ class InitialState:
         check_initial(self.kind, self.n_init)
 
     def state(self, u: Array, y: Array) -> Array | None:
-        """x0 (n_x,) from standardised u (T, n_u), y (T, n_y); None stands for zero."""
-        if self.kind != "encoder":
+        """x0 (n_x,) from standardised u (T, n_u), y (T, n_y), which only an encoder looks at; None stands for zero."""
+        if self.weight is None or self.bias is None:
             return None
-        assert self.weight is not None
-        assert self.bias is not None
+        if self.kind == "learned":
+            return self.bias
         require_start(y, self.n_init)
         return self.weight @ features(u[None], y[None], self.n_init)[0] + self.bias
+
+    def features(self, u: Array, y: Array) -> Array | None:
+        """What x0 is an affine function of, (batch, count), for u, y (batch, T, .); None where x0 is zero."""
+        if self.kind == "encoder":
+            return features(u, y, self.n_init)
+        return np.zeros((len(u), 0)) if self.kind == "learned" else None
+
+    @property
+    def known_at_start(self) -> bool:
+        """Whether x0 is that of the beginning of a record, so that a window inside one begins at a wrong state."""
+        return self.kind in ("zero", "learned")
 
 
 def check_initial(kind: str, n_init: int) -> None:
     """OptionError unless kind is known and n_init fits it."""
     if kind not in INITIAL:
         raise OptionError(f"unknown initial state rule {kind!r}; known: {', '.join(INITIAL)}")
-    if n_init < 0 or (kind != "zero" and n_init == 0):
+    if n_init < 0 or (kind in ("warmup", "encoder") and n_init == 0):
         raise OptionError(f"n_init is {n_init}; initial={kind!r} needs at least 1 sample")
     if n_init > MOST:
         raise OptionError(f"n_init is {n_init}, expected at most {MOST} samples")
@@ -104,9 +117,11 @@ def require_start(y: Array, n_init: int, where: str = "") -> None:
         )
 
 
-def feature_count(rule: InitialState, channels: int) -> int:
-    """Features of a record with so many inputs and outputs; 0 where the rule uses none."""
-    return channels * min(DEGREES, rule.n_init) if rule.kind == "encoder" else 0
+def feature_count(rule: InitialState, channels: int) -> int | None:
+    """Features of a record with so many inputs and outputs; None where x0 is zero."""
+    if rule.kind == "encoder":
+        return channels * min(DEGREES, rule.n_init)
+    return 0 if rule.kind == "learned" else None
 
 
 def projection(n_init: int) -> Array:

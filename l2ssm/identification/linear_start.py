@@ -66,5 +66,5 @@ def _started(trainee: Trainee, found: LinearFit, records: Sequence[Scored], rule
     if trainee.model.gains() is None:
         calibrate(trainee.model, records)
     if trainee.initial is not None:
-        start_states(trainee, start, records, rule.n_init)
+        start_states(trainee, start, records, rule)
     return start

@@ -48,24 +48,35 @@ UNDECAYED = {
 WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 
+class AffineFromZero(nn.Module):
+    """W f + b for f (batch, n_features), W (count, n_features) and b (count,) zero at first; n_features may be zero."""
+
+    def __init__(self, n_features: int, count: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(count, n_features))
+        self.bias = nn.Parameter(torch.zeros(count))
+
+    def forward(self, f: Tensor) -> Tensor:
+        """(batch, count)."""
+        return nn.functional.linear(f, self.weight, self.bias)
+
+
 class Trainee(nn.Module):
     """The model and, where the initial state is learned, the affine map from features to x0.
 
     Args:
         model: the model.
-        n_features: features of the initial state; 0 for a zero initial state.
+        n_features: features of the initial state, 0 for one that is the same for all records; None: it is zero.
         loss: of an error.
     """
 
-    def __init__(self, model: DeepSSM, n_features: int, loss: Loss = SQUARED) -> None:
+    def __init__(self, model: DeepSSM, n_features: int | None, loss: Loss = SQUARED) -> None:
         super().__init__()
         self.model = model
         self.loss = loss
         self.initial = None
-        if n_features:
-            self.initial = nn.utils.skip_init(nn.Linear, n_features, 2 * sum(model.state_sizes))
-            nn.init.zeros_(self.initial.weight)
-            nn.init.zeros_(self.initial.bias)
+        if n_features is not None:
+            self.initial = AffineFromZero(n_features, 2 * sum(model.state_sizes))
 
     def forward(self, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The free run (batch, T, n_y) in standardised units and its end state, from `carried` where it continues."""

@@ -162,7 +162,7 @@ class Model:
             DataError: the rule needs outputs, or more samples.
         """
         if self.initial.kind != "encoder":
-            return None
+            return self.initial.state(u, u)
         n = self.n_init
         if y is None or min(len(u), len(y)) < n:
             have = "no outputs" if y is None else f"{min(len(u), len(y))} samples"
@@ -176,7 +176,11 @@ class Model:
         """The model one sample at a time, in numpy alone, in "float64" or "float32"; see `export.runtime.Runtime`."""
         from l2ssm.export.runtime import Runtime
 
-        return Runtime(self.network, self.start_state, ready=self.initial.kind != "encoder", precision=precision)
+        ready = self.initial.kind != "encoder"
+        runtime = Runtime(self.network, self.start_state, ready=ready, precision=precision)
+        if ready:
+            runtime.reset()
+        return runtime
 
     def _check_record(self, record: Record) -> None:
         if abs(record.dt - self.dt) > DT_TOLERANCE * self.dt:

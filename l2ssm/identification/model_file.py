@@ -57,7 +57,7 @@ def check_parts(network: Interconnection, scaling: Scaling, initial: InitialStat
     features = feature_count(initial, n_u + n_y)
     wanted: dict[str, tuple[int, ...]] = {"u_mean": (n_u,), "u_std": (n_u,), "y_mean": (n_y,), "y_std": (n_y,)}
     found = {name: getattr(scaling, name) for name in wanted}
-    if initial.kind == "encoder":
+    if features is not None:
         wanted |= {"weight": (network.n_x, features), "bias": (network.n_x,)}
         found |= {"weight": initial.weight, "bias": initial.bias}
     for name, shape in wanted.items():

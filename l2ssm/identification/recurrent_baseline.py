@@ -150,7 +150,7 @@ def fit_recurrent(
     return RecurrentModel(trainee.float(), scaling, rule, outcome, time.monotonic() - began)
 
 
-def _of_default_size(kind: str, scaling: Scaling, n_features: int, options: FitOptions) -> Trainee:
+def _of_default_size(kind: str, scaling: Scaling, n_features: int | None, options: FitOptions) -> Trainee:
     """The widest layer with no more parameters than the default deep SSM has, those of the initial state included."""
     most = _count(Trainee(DeepSSM(scaling, **options.model), n_features))
     hidden, n_u, n_y = 2, scaling.u_mean.size, scaling.y_mean.size
@@ -160,7 +160,7 @@ def _of_default_size(kind: str, scaling: Scaling, n_features: int, options: FitO
     return _trainee(Recurrent(kind, n_u, hidden, n_y, options.seed), n_features)
 
 
-def _trainee(network: Recurrent, n_features: int) -> Trainee:
+def _trainee(network: Recurrent, n_features: int | None) -> Trainee:
     return Trainee(network, n_features)  # type: ignore[arg-type]  # has of a DeepSSM what training asks of it
 
 

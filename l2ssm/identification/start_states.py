@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from l2ssm.cells.base import DiagonalCell
-from l2ssm.identification.initial import features
+from l2ssm.identification.initial import InitialState
 from l2ssm.identification.initialize import DISTINCT, LinearStart, modes_of_cell, passed_on
 from l2ssm.identification.minimize import Trainee
 from l2ssm.identification.windows import Scored
@@ -24,20 +24,20 @@ START_SHARE = 10  # the start of a record, where most free runs begin, counts as
 SEEN = 1e-7  # of the largest free response: smaller ones tell nothing of a state
 
 
-def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored], n_init: int) -> None:
+def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored], rule: InitialState) -> None:
     """What the features of a record tell of the first cell's initial states, by ridge regression, in place.
 
     The states to be explained are those of the cell driven by the input alone, along whole records, each from the state
     that explains its outputs best.
 
     Args:
-        trainee: with an encoder of x0, its model started by `initialize`.
+        trainee: with a map to x0, its model started by `initialize`.
         start: what that returned.
         records: training records.
-        n_init: samples that the features see.
+        rule: for the initial state; one that is the same for all records is the mean of theirs.
     """
     assert trainee.initial is not None
-    model = trainee.model
+    model, n_init = trainee.model, rule.n_init
     cell = model.chain()[0].cell
     assert isinstance(cell, DiagonalCell)
     own = modes_of_cell(cell)
@@ -53,8 +53,11 @@ def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored]
         u, y = record.u, record.y
         first = np.arange(0, len(u) - n_init, stride)
         first = np.concatenate([np.zeros(len(first) // START_SHARE, dtype=int), first])
+        first = np.zeros(1, dtype=int) if rule.known_at_start else first
         windows = first[:, None] + np.arange(n_init)
-        known.append(features(u[windows], y[windows], n_init))
+        seen_there = rule.features(u[windows], y[windows])
+        assert seen_there is not None
+        known.append(seen_there)
         wanted.append(states(G, u, x0)[first])
     free = free_responses(G.A, G.C, max(len(u) for u, _ in pairs))
     _, sizes, basis = np.linalg.svd(triangular(free), full_matrices=False)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import DataError, OptionError
-from l2ssm.identification.initial import InitialState, features, start_is_measured
+from l2ssm.identification.initial import InitialState, start_is_measured
 from l2ssm.networks.scaling import Scaling
 
 Array = NDArray[np.float64]
+BURN_IN = 4  # one sample in so many of a window is not scored where it begins at a wrong state
 SHORTEST_BLOCK = 10  # held-out samples in a row: fewer are predicted by their neighbours
 
 
@@ -130,7 +131,7 @@ def random_windows(
         draw = rng.integers(edges[-1], size=batch)
         which = np.searchsorted(edges, draw, side="right")
         first = draw - (edges[which] - starts[which])
-        cuts = [_cut(usable[i], k, length) for i, k in zip(which, first, strict=True)]
+        cuts = [_settled(usable[i], k, length, initial) for i, k in zip(which, first, strict=True)]
         yield _batch(cuts, initial, [False] * batch)
 
 
@@ -150,7 +151,7 @@ def spread_windows(
     spare = [max(len(record.u) - length, 0) for record in usable]
     stride = max(1, length // 4, -(-sum(spare) // max(1, most - 2 * len(usable))))
     cuts = [
-        _cut(record, int(first), length)
+        _settled(record, int(first), length, initial)
         for record, extra in zip(usable, spare, strict=True)
         for first in np.linspace(0, extra, -(-extra // stride) + 1).astype(int)
     ]
@@ -183,7 +184,11 @@ def consecutive_windows(
         for step in range(share):
             drawn = [cuts[item * share + step] for item in range(items)]
             continues = [step > 0 and follows for _, _, follows in drawn]
-            yield _batch([_cut(records[i], first, length) for i, first, _ in drawn], initial, continues)
+            windows = [
+                _cut(records[i], first, length) if goes_on else _settled(records[i], first, length, initial)
+                for (i, first, _), goes_on in zip(drawn, continues, strict=True)
+            ]
+            yield _batch(windows, initial, continues)
 
 
 def _starts(samples: int, length: int, shift: int) -> range:
@@ -203,6 +208,14 @@ def window_length(records: Sequence[Scored], initial: InitialState, window: int)
     return int(min(window, longest))
 
 
+def _settled(record: Scored, first: int, length: int, initial: InitialState) -> Scored:
+    """A window; where it begins inside a record, at a wrong state, what that state spoils is not scored."""
+    cut = _cut(record, first, length)
+    if first == 0 or not initial.known_at_start:
+        return cut
+    return replace(cut, scored=cut.scored & (np.arange(length) >= length // BURN_IN))
+
+
 def _cut(record: Scored, first: int, length: int) -> Scored:
     part = slice(first, first + length)
     u, y, scored = record.u[part], record.y[part], record.scored[part]
@@ -217,10 +230,9 @@ def _cut(record: Scored, first: int, length: int) -> Scored:
 
 def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:
     U, Y = np.stack([r.u for r in records]), np.stack([r.y for r in records])
-    found, measured, goes_on = None, ~np.isnan(Y), np.array(continues)
+    found, measured, goes_on = initial.features(U, Y), ~np.isnan(Y), np.array(continues)
     settled = np.tile(np.arange(U.shape[1]) >= initial.n_init, (len(U), 1))
     if initial.kind == "encoder":
-        found = features(U, Y, initial.n_init)
         settled &= start_is_measured(Y, initial.n_init)[:, None]
     counts = np.stack([r.scored * (1.0 if r.weight is None else r.weight) for r in records])
     scored = (counts * (settled | goes_on[:, None]))[:, :, None] * measured

@@ -173,7 +173,7 @@ def test_divergence_is_rolled_back_then_reported(monkeypatch):
         ({"steps": 0}, "steps is 0, expected an integer >= 1"),
         ({"learning_rate": float("inf")}, "learning_rate is inf, expected a finite number > 0"),
         ({"minutes": 0}, "minutes is 0, expected a finite number > 0"),
-        ({"initial": "observer"}, "unknown initial state rule 'observer'; known: zero, warmup, encoder"),
+        ({"initial": "observer"}, "unknown initial state rule 'observer'; known: zero, learned, warmup, encoder"),
         ({"initial": "warmup", "n_init": 0}, "n_init is 0; initial='warmup' needs at least 1 sample"),
     ],
 )

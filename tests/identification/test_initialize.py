@@ -214,7 +214,7 @@ def test_records_that_start_away_from_rest_are_explained(gamma):
 
     level = max(float(np.std(r.y[20:])) for r in records)
     assert error() > 0.2 * level
-    start_states(trainee, start, records, 20)
+    start_states(trainee, start, records, rule)
     assert error() < 0.03 * level
 
 
