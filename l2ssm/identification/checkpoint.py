@@ -1,4 +1,8 @@
-"""`Checkpoint`: one file that holds a training run as it was at its last validation, to be continued from there."""
+"""`Checkpoint`: a file that holds a training run as it was at its last validation, to be continued from there.
+
+There is no state of a random generator in it: training draws nothing but its windows, and which ones these are follows
+from the seed and the number of steps.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hashlib
 import json
 import operator
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +23,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from l2ssm.errors import ModelFileError, OptionError
+from l2ssm.files import write_atomically
 from l2ssm.identification.model_file import read_tensors, write_tensors
 from l2ssm.identification.outcome import Outcome, Progress
 
 State = dict[str, Any]
+BEFORE = ".before"
+ADVICE = "remove it to start again"
 
 
 @dataclass
@@ -52,7 +60,10 @@ class TrainingState:
 
 
 class Checkpoint:
-    """A safetensors file with one JSON text, replaced as a whole at every write, so that it is never half-written.
+    """A safetensors file with one JSON text, and beside it, under a name that ends in `BEFORE`, the one before.
+
+    Each is replaced as a whole at every write, so that neither is ever half-written, and the first is always there. The
+    second is for a file that came to harm otherwise.
 
     Args:
         path: of the file, in an existing folder.
@@ -65,11 +76,12 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.about = json.loads(json.dumps(about, default=repr))
+        self.damaged = False  # found by `read`: not worth keeping as the one before
         if self.path.is_dir() or not self.path.parent.is_dir():
             raise OptionError(f"checkpoint is {str(path)!r}, expected a file in an existing folder")
 
     def write(self, state: TrainingState) -> None:
-        """Replace the file."""
+        """Replace the file; what it was is kept as the one before."""
         arrays = {f"parameters/{name}": tensor for name, tensor in state.parameters.items()}
         arrays |= {f"best/{name}": tensor for name, tensor in state.best.items()}
         arrays |= {f"mean/{name}": tensor for name, tensor in state.mean.items()}
@@ -85,24 +97,43 @@ class Checkpoint:
         }
         plain = {name: tensor.detach().numpy() for name, tensor in arrays.items()}
         text = json.dumps(numbers)
+        if not self.path.exists():
+            before(self.path).unlink(missing_ok=True)  # of a run that was removed
+        elif not self.damaged:
+            write_atomically(before(self.path), self.path.read_bytes())
         write_tensors(self.path, _digest(text, plain) + text, plain)
+        self.damaged = False
 
     def read(self) -> TrainingState | None:
-        """The state in the file; None where there is none.
+        """The state in the file, or with a warning the one before where it is damaged; None where there is no file.
 
         Raises:
-            ModelFileError: it is truncated, altered, or no checkpoint.
+            ModelFileError: both are truncated, altered, or no checkpoints.
             OptionError: it is of a fit with other options, data or versions; the message names them.
         """
         if not self.path.exists():
             return None
-        advice = "remove it to start again"
         try:
-            text, arrays = read_tensors(self.path)
+            return self._read(self.path)
         except ModelFileError as error:
-            raise ModelFileError(f"checkpoint {self.path} cannot be read, {advice}: {error}") from None
+            spare, damage = before(self.path), str(error)
+        if not spare.exists():
+            raise ModelFileError(f"{damage}; {ADVICE}")
+        try:
+            state = self._read(spare)
+        except ModelFileError as error:
+            raise ModelFileError(f"{damage}; {error}; {ADVICE}") from None
+        self.damaged = True
+        warnings.warn(f"{damage}: skipped, going on from step {state.step} in {spare.name}", stacklevel=2)
+        return state
+
+    def _read(self, path: Path) -> TrainingState:
+        try:
+            text, arrays = read_tensors(path)
+        except ModelFileError as error:
+            raise ModelFileError(f"checkpoint {path} cannot be read: {error}") from None
         if text[:64] != _digest(text[64:], arrays):
-            raise ModelFileError(f"{self.path} is no checkpoint of a fit, or it is damaged; {advice}")
+            raise ModelFileError(f"{path} is no checkpoint of a fit, or it is damaged")
         try:
             numbers = json.loads(text[64:])
             found = dict(numbers["about"])
@@ -111,16 +142,22 @@ class Checkpoint:
                 for name in self.about | found
                 if found.get(name) != self.about.get(name)
             ]
-            state = None if other else _state(numbers, arrays)
+            if not other:
+                return _state(numbers, arrays)
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise ModelFileError(f"{self.path} is no checkpoint of a fit, {advice}: {error!r}") from None
-        if other:
-            raise OptionError(f"checkpoint {self.path} is of a fit with {', '.join(other)}; {advice}")
-        return state
+            raise ModelFileError(f"{path} is no checkpoint of a fit: {error!r}") from None
+        raise OptionError(f"checkpoint {path} is of a fit with {', '.join(other)}; {ADVICE}")
 
-    def remove(self) -> None:
-        """There is no file any more."""
-        self.path.unlink(missing_ok=True)
+
+def before(path: Path) -> Path:
+    """Where the checkpoint before the one at this path is kept."""
+    return path.with_name(path.name + BEFORE)
+
+
+def remove_checkpoint(path: str | os.PathLike[str]) -> None:
+    """There is none any more, and none before it."""
+    for file in (Path(path), before(Path(path))):
+        file.unlink(missing_ok=True)
 
 
 def _state(numbers: dict[str, Any], arrays: Mapping[str, NDArray]) -> TrainingState:

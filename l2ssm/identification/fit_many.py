@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError, FitError, OptionError
+from l2ssm.identification.checkpoint import remove_checkpoint
 from l2ssm.identification.ensemble import Ensemble
 from l2ssm.identification.fit import fit
 from l2ssm.identification.fit_result import versions
@@ -99,7 +100,7 @@ def _fit_and_save(
     if isinstance(model, str):
         raise FitError(model)
     model.save(folder / MODEL)
-    (folder / CHECKPOINT).unlink(missing_ok=True)  # kept by a fit that used up its minutes
+    remove_checkpoint(folder / CHECKPOINT)  # kept by a fit that used up its minutes
     return {"model": model.digest}
 
 

@@ -19,6 +19,7 @@ from l2ssm.certificates.verify import verify
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError, DataError, FitError, OptionError
+from l2ssm.identification.checkpoint import remove_checkpoint
 from l2ssm.identification.fit import fit
 from l2ssm.identification.fit_result import versions
 from l2ssm.identification.fleet import STOPPED, Fleet, TaskResult
@@ -244,7 +245,7 @@ def _row_to_files(
         row.model.save(folder / MODEL)
     if row.certificate is not None:
         row.certificate.save(folder / CERTIFICATE)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    remove_checkpoint(folder / CHECKPOINT)
     values = asdict(replace(row, model=None, certificate=None))
     return values | {"error": row.error if math.isfinite(row.error) else None}
 

@@ -15,6 +15,7 @@ import pytest
 
 from l2ssm import Record, fit, fit_many, sweep_gamma
 from l2ssm.errors import ModelFileError, OptionError
+from l2ssm.identification.checkpoint import before
 
 OPTIONS = {"layers": 1, "d_model": 3, "n_x": 2, "steps": 9, "validate_every": 3, "window": 40, "batch": 2, "n_init": 5,
            "refine_steps": 2, "linear_start": False}  # fmt: skip
@@ -68,7 +69,8 @@ def test_resumed_after_an_interrupt(tmp_path, options, stop):
     file, options = tmp_path / "run.ckpt", OPTIONS | options
     part = fit(record(), checkpoint=file, progress=stop_at(stop), **options)
     assert part.info["stopped"].startswith("interrupted at step ")
-    assert [path.name for path in tmp_path.iterdir()] == ["run.ckpt"]
+    first = stop == options["validate_every"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run.ckpt"} | (set() if first else {"run.ckpt.before"})
     steps = []
     resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **options)
     assert min(steps, default=100) > stop
@@ -108,8 +110,9 @@ def test_resumed_after_a_kill(tmp_path):
     assert_same(resumed, fit(record(), **OPTIONS))
 
 
-def test_a_kill_while_the_file_is_written_leaves_the_one_before(tmp_path):
-    """SIGKILL when the second checkpoint stands in its temporary file, before it takes the place of the first."""
+@pytest.mark.parametrize(("kill", "files"), [(2, 2), (3, 3)], ids=["the copy of the one before", "the new one"])
+def test_a_kill_while_the_file_is_written_leaves_the_one_before(tmp_path, kill, files):
+    """SIGKILL when the second checkpoint, or the copy of the first, stands in its temporary file."""
     file = tmp_path / "run.ckpt"
     script = textwrap.dedent(
         f"""
@@ -120,7 +123,7 @@ def test_a_kill_while_the_file_is_written_leaves_the_one_before(tmp_path):
         replace, written = os.replace, []
         def dying(*names):
             written.append(names)
-            if len(written) == 2:
+            if len(written) == {kill}:
                 os.kill(os.getpid(), signal.SIGKILL)
             replace(*names)
         os.replace = dying
@@ -129,7 +132,7 @@ def test_a_kill_while_the_file_is_written_leaves_the_one_before(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == files
     steps = []
     resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **OPTIONS)
     assert steps[0] == 6
@@ -180,10 +183,45 @@ def test_damaged_files_are_refused(tmp_path, written):
         file.write_bytes(content)
         with pytest.raises(ModelFileError, match="remove it to start again"):
             fit(record(), checkpoint=file, **OPTIONS)
+    before(file).write_bytes(written[:-1])
+    with pytest.raises(ModelFileError, match=r"run\.ckpt .*run\.ckpt\.before .*remove it to start again"):
+        fit(record(), checkpoint=file, **OPTIONS)
     model = tmp_path / "model.l2ssm"
     fit(record(), **OPTIONS).save(model)
     with pytest.raises(ModelFileError, match="is no checkpoint of a fit"):
         fit(record(), checkpoint=model, **OPTIONS)
+
+
+def test_a_truncated_file_is_skipped_for_the_one_before(tmp_path):
+    """Said in a warning; the damaged file never takes the place of the good one, and the end is the same to the bit."""
+    file = tmp_path / "run.ckpt"
+    fit(record(), checkpoint=file, progress=stop_at(6), **OPTIONS)
+    good = before(file).read_bytes()
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match=r"run\.ckpt .*skipped, going on from step 3 in run\.ckpt\.before"):
+        fit(record(), checkpoint=file, progress=stop_at(6), **OPTIONS)
+    assert before(file).read_bytes() == good
+    steps = []
+    resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **OPTIONS)
+    assert steps[0] == 9
+    assert_same(resumed, fit(record(), **OPTIONS))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_file_that_was_removed_starts_again(tmp_path):
+    """What stays beside it is not gone on from, and not kept as the one before."""
+    file = tmp_path / "run.ckpt"
+    fit(record(), checkpoint=file, progress=stop_at(6), **OPTIONS)
+    file.unlink()
+    steps = []
+
+    def progress(report):
+        steps.append(report.step)
+        stop_at(3)(report)
+
+    fit(record(), checkpoint=file, progress=progress, **OPTIONS)
+    assert steps == [3]
+    assert not before(file).exists()
 
 
 def test_minutes_that_end_in_the_refinement_keep_the_file(tmp_path, monkeypatch):
