@@ -20,13 +20,14 @@ from l2ssm.identification.gaps import filled_in
 from l2ssm.identification.initial import InitialState, feature_count, require_start
 from l2ssm.identification.linear_start import start_linear
 from l2ssm.identification.losses import check_names, weighted, weights_digest
-from l2ssm.identification.minimize import Trainee, minimize, threads_for
+from l2ssm.identification.minimize import minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
 from l2ssm.identification.selection import select
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import (
     Batch,
     Scored,

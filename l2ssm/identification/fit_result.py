@@ -13,8 +13,9 @@ import numpy as np
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.identification.initial import InitialState
-from l2ssm.identification.minimize import Outcome, Trainee
 from l2ssm.identification.model import Model
+from l2ssm.identification.outcome import Outcome
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import Scored
 from l2ssm.networks.freeze import freeze
 from l2ssm.networks.scaling import Scaling

@@ -10,8 +10,8 @@ from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.initialize import LinearStart, calibrate, check_start, initialize
 from l2ssm.identification.linear_orders import MAX_ORDER, falling_orders, start_is_known
-from l2ssm.identification.minimize import Trainee, evaluate
 from l2ssm.identification.start_states import start_states
+from l2ssm.identification.trainee import Trainee, evaluate
 from l2ssm.identification.windows import Scored, whole_records
 from l2ssm.systems.subspace import LinearFit
 

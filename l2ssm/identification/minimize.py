@@ -11,21 +11,19 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from l2ssm.errors import FitError
 from l2ssm.identification.averaging import TailAverage
 from l2ssm.identification.checkpoint import Checkpoint, TrainingState
-from l2ssm.identification.losses import Loss
 from l2ssm.identification.outcome import ALL_STEPS, BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
+from l2ssm.identification.trainee import Trainee, evaluate, squared_error
 from l2ssm.identification.windows import Batch
-from l2ssm.networks.deep import DeepSSM
 
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
 MAX_ROLLBACKS = 20
-SQUARED = Loss()
 UNDECAYED = {
     "nu",
     "theta",
@@ -46,47 +44,6 @@ UNDECAYED = {
 }
 """Poles and what makes them, steps, input scale, storage and direct term of a cell; gains and what shares them."""
 WORK_WORTH_THREADS = 1e8  # multiply-adds a step
-
-
-class AffineFromZero(nn.Module):
-    """W f + b for f (batch, n_features), W (count, n_features) and b (count,) zero at first; n_features may be zero."""
-
-    def __init__(self, n_features: int, count: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(count, n_features))
-        self.bias = nn.Parameter(torch.zeros(count))
-
-    def forward(self, f: Tensor) -> Tensor:
-        """(batch, count)."""
-        return nn.functional.linear(f, self.weight, self.bias)
-
-
-class Trainee(nn.Module):
-    """The model and, where the initial state is learned, the affine map from features to x0.
-
-    Args:
-        model: the model.
-        n_features: features of the initial state, 0 for one that is the same for all records; None: it is zero.
-        loss: of an error.
-    """
-
-    def __init__(self, model: DeepSSM, n_features: int | None, loss: Loss = SQUARED) -> None:
-        super().__init__()
-        self.model = model
-        self.loss = loss
-        self.initial = None
-        if n_features is not None:
-            self.initial = AffineFromZero(n_features, 2 * sum(model.state_sizes))
-
-    def forward(self, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The free run (batch, T, n_y) in standardised units and its end state, from `carried` where it continues."""
-        x0 = None
-        if self.initial is not None:
-            assert batch.features is not None
-            x0 = torch.view_as_complex(self.initial(batch.features).unflatten(1, (-1, 2)))
-        if carried is not None and bool(batch.continues.any()):
-            x0 = torch.where(batch.continues[:, None], carried, torch.zeros_like(carried) if x0 is None else x0)
-        return self.model.standardised(batch.u, x0)
 
 
 def minimize(
@@ -239,24 +196,11 @@ def threads_for(work: float) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@torch.no_grad()
-def evaluate(trainee: Trainee, records: Sequence[Batch]) -> float:
-    """Mean loss over all scored samples of all records, in standardised units."""
-    total = sum(float(squared_error(trainee, r)[0]) for r in records)
-    return total / sum(float(r.scored.sum()) for r in records)
-
-
 def one_cycle(progress: float) -> float:
     """Learning rate as a fraction of its peak: linear up, cosine down to FINAL_RATE."""
     if progress < WARMUP:
         return progress / WARMUP
     return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * (progress - WARMUP) / (1 - WARMUP)))
-
-
-def squared_error(trainee: Trainee, batch: Batch, carried: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Sum of the losses of the free run over all scored samples, standardised; and the detached end state."""
-    y, x_end = trainee(batch, carried)
-    return (trainee.loss(y - batch.y) * batch.scored).sum(), x_end.detach()
 
 
 def _snapshot(trainee: Trainee, optimizer: torch.optim.Optimizer) -> tuple[dict, dict]:

@@ -21,9 +21,11 @@ from l2ssm.errors import OptionError
 from l2ssm.identification import fit as fitting
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.initial import InitialState, feature_count
-from l2ssm.identification.minimize import Outcome, Progress, Trainee, minimize, threads_for
+from l2ssm.identification.minimize import minimize, threads_for
+from l2ssm.identification.outcome import Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import hold_out, random_windows, spread_windows, standardise, whole_records
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from l2ssm.identification.minimize import Trainee, evaluate, squared_error
 from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
+from l2ssm.identification.trainee import Trainee, evaluate, squared_error
 from l2ssm.identification.windows import Batch
 
 CHUNK = 25  # iterations between validations

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from l2ssm.cells.base import DiagonalCell
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.initialize import DISTINCT, LinearStart, modes_of_cell, passed_on
-from l2ssm.identification.minimize import Trainee
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import Scored
 from l2ssm.systems.simulation import states
 from l2ssm.systems.state_space import StateSpace

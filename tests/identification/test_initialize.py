@@ -11,8 +11,8 @@ from l2ssm.certificates.compose import certify
 from l2ssm.errors import OptionError, RealizationError
 from l2ssm.identification.initial import InitialState, feature_count
 from l2ssm.identification.initialize import THROUGH, calibrate, initialize
-from l2ssm.identification.minimize import Trainee
 from l2ssm.identification.start_states import ridge, start_states
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import Scored, whole_records
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.freeze import freeze

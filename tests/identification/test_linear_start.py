@@ -12,7 +12,7 @@ from l2ssm.data.plants import PLANTS
 from l2ssm.errors import OptionError
 from l2ssm.identification.initial import InitialState, feature_count
 from l2ssm.identification.linear_start import start_linear
-from l2ssm.identification.minimize import Trainee, evaluate
+from l2ssm.identification.trainee import Trainee, evaluate
 from l2ssm.identification.windows import hold_out, spread_windows, standardise, whole_records
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
