@@ -35,6 +35,7 @@ class Dissipation:
         delivered: (T,) |dy|^2 of every sample.
         gamma: of the certificate.
         energy_unit: of all of them, "" where the outputs have none in common.
+        level: the largest energy of a sample of either run alone, gamma^2 |u|^2 or |y|^2: what is subtracted.
     """
 
     dt: float
@@ -43,6 +44,7 @@ class Dissipation:
     delivered: Array
     gamma: float
     energy_unit: str
+    level: float
 
     @property
     def slack(self) -> Array:
@@ -51,8 +53,14 @@ class Dissipation:
 
     @property
     def rounding(self) -> float:
-        """The size of the rounding errors of `slack` in float64: a more negative one would refute the certificate."""
-        return float(1e-10 * max(np.max(self.stored), np.max(self.supplied, initial=0.0), 1e-300))
+        """The size of the rounding errors of `slack` in float64: a more negative one would refute the certificate.
+
+        1e-10 of the largest energy E, and what is lost where the two runs differ little: each is known to about 1e-14
+        of its own size, which moves the energy of the difference by 2 sqrt(E level) of that.
+        """
+        energy = max(np.max(self.stored), np.max(self.supplied, initial=0.0), 1e-300)
+        lost = 1e-14 * np.sqrt(self.level)
+        return float(1e-10 * energy + 2 * lost * np.sqrt(energy) + lost**2)
 
     @property
     def holds(self) -> bool:
@@ -69,24 +77,32 @@ def dissipation(certificate: Certificate, u: ArrayLike, reference: ArrayLike | N
         reference: (T, n_u) or (n_u,) input of the other run; default 0, the only one for a certificate from rest.
 
     Raises:
-        OptionError: a reference that is not zero for a certificate of kind "l2", or of another shape.
+        OptionError: not a certificate, or a reference that is not zero for one of kind "l2", or of another shape.
+        DataError: an input or a reference that is not finite numbers.
         CertificateError: a layer without a quadratic storage along a trajectory; it is named.
     """
+    if not isinstance(certificate, Certificate):
+        raise OptionError(f"{type(certificate).__name__} is not a certificate; `certify` makes one, `verify` reads one")
     network = certificate.network
     inputs = signal(u, network.n_u)
-    given = np.asarray(0.0 if reference is None else reference, dtype=np.float64)
+    given = np.asarray(0.0 if reference is None else reference)
     if given.shape not in ((), (network.n_u,), inputs.shape):
         raise OptionError(f"reference has shape {given.shape}, expected {inputs.shape} or ({network.n_u},)")
-    other = np.broadcast_to(given, inputs.shape)
+    other = signal(np.broadcast_to(given, inputs.shape), network.n_u, "reference")
     if certificate.kind == "l2" and np.any(other):
         raise OptionError("the certificate is from rest (kind 'l2'): the reference is 0")
-    y, z, stored = _chain(network.layers, certificate.claims, inputs, np.array(other))
+    y, z, stored = _chain(network.layers, certificate.claims, inputs, other)
     units = set(network.output_units)
     unit = units.pop() if len(units) == 1 else ""
-    supplied = certificate.gamma**2 * np.sum((inputs - other) ** 2, axis=1)
-    return Dissipation(
-        network.dt, stored, supplied, np.sum((y - z) ** 2, axis=1), certificate.gamma, f"{unit}²" if unit else ""
-    )
+    gamma = certificate.gamma
+    supplied, delivered = gamma**2 * _energy(inputs - other), _energy(y - z)
+    level = max(float(np.max(_energy(one), initial=0.0)) for one in (gamma * inputs, gamma * other, y, z))
+    return Dissipation(network.dt, stored, supplied, delivered, gamma, f"{unit}²" if unit else "", level)
+
+
+def _energy(signals: Array) -> Array:
+    """(T,) of (T, n)."""
+    return np.asarray(np.sum(signals**2, axis=1))
 
 
 def _chain(layers: Sequence[Layer], claims: Sequence[Claim], u: Array, v: Array) -> tuple[Array, Array, Array]:

@@ -12,7 +12,7 @@ from l2ssm.analysis.gain_curve import gain_curve
 from l2ssm.certificates.compose import certify
 from l2ssm.certificates.falsify import worst_input
 from l2ssm.data.plants import CascadedTanks
-from l2ssm.errors import CertificateError, OptionError
+from l2ssm.errors import CertificateError, DataError, OptionError
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.layers import Affine, Clocked, Contractive, Dynamic, Perceptron, Residual
 from l2ssm.systems.state_space import StateSpace
@@ -128,3 +128,27 @@ def test_a_layer_without_storage_is_named() -> None:
     certificate = certify(Interconnection((clocked,), 1.0, ("u",), ("y",), ("",), ("",)), kind="l2", lower=False)
     with pytest.raises(CertificateError, match="a Clocked layer"):
         dissipation(certificate, np.ones(20))
+
+
+@pytest.mark.parametrize("level", [1e6, 1e10])
+def test_a_small_deviation_from_a_large_level_refutes_no_true_certificate(level: float) -> None:
+    """Both runs are known to 16 digits: what their difference cannot show is rounding, and a wrong claim is seen."""
+    G = StateSpace.from_modes([0.9 * np.exp(0.3j), 0.5], [[1], [1]], [[1, 1]], [[0.0]])
+    certificate = certify(G, lower=False)
+    u = 1e-4 * np.sin(G.hinf().omega_peak * np.arange(2000))[:, None]
+    found = dissipation(certificate, level + u, [level])
+    assert found.slack.min() < -1e-10 * found.supplied.max()
+    assert found.holds
+    claim = replace(certificate.claims[0], gain=0.5 * certificate.gamma)
+    forged = replace(certificate, gamma=0.5 * certificate.gamma, claims=(claim,))
+    assert not dissipation(forged, 1e4 * u + 1e6, [1e6]).holds
+
+
+def test_what_is_no_certificate_or_no_signal() -> None:
+    certificate = certify(MODELS["modes"], lower=False)
+    with pytest.raises(OptionError, match="NoneType is not a certificate"):
+        dissipation(None, np.ones((5, 2)))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="reference is not an array of numbers"):
+        dissipation(certificate, np.ones((5, 2)), "a")
+    with pytest.raises(DataError, match="not finite"):
+        dissipation(certificate, np.ones((5, 2)), [np.nan, 0.0])
