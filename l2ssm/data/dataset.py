@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
 
-from l2ssm.data.arrays import FloatArray
 from l2ssm.data.columns import Columns, Selection, records_from_columns
 from l2ssm.data.record import Record, require_alike
 from l2ssm.data.splitting import split_at_gaps, split_by_record, split_by_time
+from l2ssm.data.store_writer import write_store
+from l2ssm.data.summary import Statistics, Summary, summary
 from l2ssm.data.table import listing
 from l2ssm.errors import DataError, OptionError
-
-CONSTANT = 1e-12  # a channel whose range is below this fraction of its magnitude does not vary
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Means `u_mean`, `y_mean` and standard deviations `u_std`, `y_std` (divisor N) over all samples of all records."""
-
-    u_mean: FloatArray
-    u_std: FloatArray
-    y_mean: FloatArray
-    y_std: FloatArray
 
 
 class Dataset(Sequence[Record]):
@@ -220,6 +210,10 @@ class Dataset(Sequence[Record]):
         """Unit of a channel by its name."""
         return dict(self._records[0].units)
 
+    @cached_property
+    def _summary(self) -> Summary:
+        return summary(self._records)
+
     @property
     def digest(self) -> str:
         """SHA-256 over the digests of the records, in order."""
@@ -253,11 +247,21 @@ class Dataset(Sequence[Record]):
 
     def statistics(self) -> Statistics:
         """Mean and standard deviation of every channel over all its measured samples, in one weighting per sample."""
-        u = np.concatenate([record.u for record in self._records])
-        y = np.concatenate([np.empty((r.T, 0)) if r.y is None else r.y for r in self._records])
-        known = [column[~np.isnan(column)] for column in y.T]
-        y_mean, y_std = (np.array([f(column) for column in known]) for f in (np.mean, np.std))
-        return Statistics(u.mean(axis=0), u.std(axis=0), y_mean, y_std)
+        mean, std = self._summary.mean, np.sqrt(self._summary.variance)
+        return Statistics(mean[: self.n_u], std[: self.n_u], mean[self.n_u :], std[self.n_u :])
+
+    def save(self, folder: str | os.PathLike[str], dtype: str = "float32") -> None:
+        """Write a store: a folder of .npy files and a manifest, which `l2ssm.read(folder)` opens without loading them.
+
+        Args:
+            folder: to make; there must be nothing in it.
+            dtype: "float32", or "int16": each channel in 65535 equal steps over its range, no NaN.
+
+        Raises:
+            DataError: something is there already, or a number has no place in the dtype.
+            OptionError: another dtype.
+        """
+        write_store(self._records, folder, dtype)
 
     def require_outputs(self) -> None:
         """Returns if every record has outputs.
@@ -276,19 +280,16 @@ class Dataset(Sequence[Record]):
                 are no outputs.
         """
         self.require_outputs()
-        u = np.concatenate([record.u for record in self._records])
-        y = np.concatenate([record.y for record in self._records if record.y is not None])
-        for kind, names, values in (("input", self.input_names, u), ("output", self.output_names, y)):
-            for index, name in enumerate(names):
-                column = values[~np.isnan(values[:, index]), index]
-                if not column.size:
-                    raise DataError(f"output {name!r} has no measured sample in {self._shown_names()}; leave it out")
-                if not np.ptp(column) > CONSTANT * np.abs(column).max():
-                    where = f"record {self.names[0]!r}" if len(self) == 1 else f"every record ({self._shown_names()})"
-                    raise DataError(
-                        f"{kind} {name!r} has zero variance: it is constant ({column[0]:g}) in {where};"
-                        " leave it out, or excite it"
-                    )
+        found = self._summary
+        for index, name in enumerate(self.channels):
+            if not found.count[index]:
+                raise DataError(f"output {name!r} has no measured sample in {self._shown_names()}; leave it out")
+            if not found.varies[index]:
+                where = f"record {self.names[0]!r}" if len(self) == 1 else f"every record ({self._shown_names()})"
+                raise DataError(
+                    f"{'input' if index < self.n_u else 'output'} {name!r} has zero variance: it is constant"
+                    f" ({found.minimum[index]:g}) in {where}; leave it out, or excite it"
+                )
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -16,6 +16,7 @@ from l2ssm.data.limits import check_expansion
 from l2ssm.data.matlab import is_hdf5, read_hdf5, read_matlab
 from l2ssm.data.numpy_files import read_npy, read_npz
 from l2ssm.data.record import Record
+from l2ssm.data.store import is_store, read_store
 from l2ssm.data.variables import records_from_variables
 from l2ssm.errors import DataError, MissingDataError, OptionError
 
@@ -27,8 +28,8 @@ FORMATS = (*TEXT, ".mat", ".npz", ".npy", ".parquet", *HDF5)
 def read(
     source: str | os.PathLike[str] | Any,
     *,
-    inputs: Key | Sequence[Key],
-    outputs: Key | Sequence[Key] | None,
+    inputs: Key | Sequence[Key] = (),
+    outputs: Key | Sequence[Key] | None = (),
     time: Key | None = None,
     dt: float | str | None = None,
     time_axis: int = 0,
@@ -74,6 +75,13 @@ def read(
     pandas = sys.modules.get("pandas")
     is_frame = pandas is not None and isinstance(source, pandas.DataFrame)
     path = None if is_frame else _existing(source)
+    if path is not None and path.is_dir():
+        options = (time, dt, record, dropna, resample, units, name, delimiter, decimal, header)
+        if inputs != () or outputs != () or time_axis != 0 or any(option is not None for option in options):
+            raise OptionError(f"{path} is a store, which says its channels and its sampling time: give nothing but it")
+        return Dataset(read_store(path))
+    if outputs == ():
+        raise OptionError("outputs is empty: name at least one output column or variable, or None for inputs only")
     title = name if name is not None else "" if path is None else path.stem
     chosen = Selection(inputs, outputs, time, dt, record, dropna, resample, units, title, time_axis)
     if path is None:
@@ -85,10 +93,12 @@ def _existing(source: Any) -> Path:
     if not isinstance(source, (str, os.PathLike)):
         raise DataError(f"cannot read a {type(source).__name__}; expected a path or a pandas DataFrame")
     path = Path(source).expanduser()
-    if path.is_dir():
-        raise DataError(f"{path} is a directory; give one file ({', '.join(FORMATS)})")
     if not path.exists():
         raise MissingDataError(f"there is no file {path} (looked in {path.resolve().parent})")
+    if path.is_dir():
+        if not is_store(path):
+            raise DataError(f"{path} is a directory; give one file ({', '.join(FORMATS)}), or a store")
+        return path
     if path.suffix.lower() not in FORMATS:
         raise DataError(
             f"{path}: unknown format {path.suffix or 'without extension'!r}; known are {', '.join(FORMATS)}"

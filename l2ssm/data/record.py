@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from l2ssm.data.arrays import FloatArray, as_samples, first_non_finite
+from l2ssm.data.arrays import FloatArray, as_samples
+from l2ssm.data.record_checks import check_finite, check_orientation, check_time, names_of
 from l2ssm.errors import DataError
 
 GRID_SLACK = 1e-6  # a slice bound within this fraction of dt of a sample is that sample
@@ -59,11 +60,11 @@ class Record:
         where = f"record '{self.name}': " if self.name else ""
         u = as_samples(self.u, f"{where}u", time_axis)
         y = None if self.y is None else as_samples(self.y, f"{where}y", time_axis)
-        _check_orientation(u, y, where)
-        _check_time(self.dt, self.t0, where)
+        check_orientation(u, y, where)
+        check_time(self.dt, self.t0, where)
         n_y = 0 if y is None else y.shape[1]
-        input_names = _names(self.input_names, "u", u.shape[1], "input_names", where)
-        output_names = _names(self.output_names, "y", n_y, "output_names", where)
+        input_names = names_of(self.input_names, "u", u.shape[1], "input_names", where)
+        output_names = names_of(self.output_names, "y", n_y, "output_names", where)
         channels = (*input_names, *output_names)
         if len(set(channels)) < len(channels):
             twice = next(name for name in channels if channels.count(name) > 1)
@@ -72,10 +73,9 @@ class Record:
         for key in units:
             if key not in channels:
                 raise DataError(f"{where}unit given for unknown channel {key!r}; the channels are {list(channels)}")
-        _check_finite(u, input_names, where)
+        check_finite(u, input_names, where)
         if y is not None:
-            known = np.where(np.isnan(y), 0.0, y) if self.missing else y
-            _check_finite(known, output_names, where)
+            check_finite(y, output_names, where, missing=self.missing)
         self._set(u, y, dt=float(self.dt), name=str(self.name), t0=float(self.t0))
         self._assign(input_names=input_names, output_names=output_names, units=units)
 
@@ -100,12 +100,12 @@ class Record:
     @property
     def n_u(self) -> int:
         """Number of inputs."""
-        return self.u.shape[1]
+        return len(self.input_names)
 
     @property
     def n_y(self) -> int:
         """Number of outputs, 0 for an input-only record."""
-        return 0 if self.y is None else self.y.shape[1]
+        return len(self.output_names)
 
     @property
     def duration(self) -> float:
@@ -125,13 +125,16 @@ class Record:
     @property
     def digest(self) -> str:
         """SHA-256 of dt, t0, name, channel names, units and every number."""
-        units = [self.units.get(name, "") for name in self.channels]
-        head = (self.name, self.dt.hex(), self.t0.hex(), self.input_names, self.output_names, units, self.T)
-        sha = hashlib.sha256(repr(head).encode())
+        sha = hashlib.sha256(self._head.encode())
         sha.update(self.u.astype("<f8").tobytes())
         if self.y is not None:
             sha.update(self.y.astype("<f8").tobytes())
         return sha.hexdigest()
+
+    @property
+    def _head(self) -> str:
+        units = [self.units.get(name, "") for name in self.channels]
+        return repr((self.name, self.dt.hex(), self.t0.hex(), self.input_names, self.output_names, units, self.T))
 
     def __len__(self) -> int:
         return self.T
@@ -183,8 +186,16 @@ class Record:
         stop = self.T if stop is None else stop
         if not 0 <= first < stop <= self.T:
             raise DataError(f"samples {first}..{stop - 1} are not in record {self.name!r} of {self.T} samples")
-        y = None if self.y is None else self.y[first:stop]
-        return self._like(u=self.u[first:stop], y=y, t0=self.t0 + first * self.dt)
+        return self._part(first, stop, self.t0 + first * self.dt)
+
+    def block(self, first: int, stop: int) -> tuple[FloatArray, FloatArray | None]:
+        """(u, y) of samples first..stop-1, no more than there are: views, or what is read of a file for it.
+
+        Args:
+            first: first sample, from 0.
+            stop: the sample behind the last one.
+        """
+        return self.u[first:stop], None if self.y is None else self.y[first:stop]
 
     def renamed(self, name: str) -> Record:
         """The same samples under another name; shares the arrays.
@@ -194,63 +205,15 @@ class Record:
         """
         return self._like(name=name)
 
+    def _part(self, first: int, stop: int, t0: float) -> Record:
+        u, y = self.block(first, stop)
+        return self._like(u=u, y=y, t0=t0)
+
     def _like(self, **changes: Any) -> Record:
         keys = ("u", "y", "dt", "name", "t0", "input_names", "output_names", "units")
         other = object.__new__(Record)
         other._set(**{key: getattr(self, key) for key in keys} | changes)
         return other
-
-
-def _check_orientation(u: FloatArray, y: FloatArray | None, where: str) -> None:
-    shapes = f"u {u.shape}" + ("" if y is None else f" and y {y.shape}")
-    if y is not None and u.shape[0] != y.shape[0]:
-        if u.shape[1] == y.shape[1] > max(u.shape[0], y.shape[0]):
-            fix = "both look transposed, pass time_axis=1"
-        elif u.shape[0] == y.shape[1] > y.shape[0]:
-            fix = "y looks transposed, pass y.T"
-        elif y.shape[0] == u.shape[1] > u.shape[0]:
-            fix = "u looks transposed, pass u.T"
-        else:
-            fix = "every input sample needs one output sample"
-        raise DataError(f"{where}unequal lengths, {shapes} as (samples, channels): {fix}")
-    for array in (u, y):
-        if array is not None and array.shape[1] > array.shape[0]:
-            raise DataError(
-                f"{where}{shapes} as (samples, channels): more channels than samples looks transposed, pass time_axis=1"
-            )
-
-
-def _check_time(dt: Any, t0: Any, where: str) -> None:
-    for what, value in (("dt", dt), ("t0", t0)):
-        if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
-            raise DataError(f"{where}{what}={value!r} is not a finite number of seconds")
-    if not dt > 0:
-        raise DataError(f"{where}dt={dt!r}: the sampling time must be positive (seconds)")
-
-
-def _check_finite(array: FloatArray, names: tuple[str, ...], where: str) -> None:
-    bad = first_non_finite(array)
-    if bad is None:
-        return
-    row, channel = bad
-    rows = int((~np.isfinite(array)).any(axis=1).sum())
-    kind = "NaN" if np.isnan(array[row, channel]) else "infinity"
-    raise DataError(
-        f"{where}{kind} in channel {names[channel]!r}, first at row {row} ({rows} of {array.shape[0]} rows): repair it,"
-        ' or split the record there with dropna="split" of read, Dataset.from_arrays or Dataset.from_frame; where an'
-        ' output was not measured, dropna="mask" keeps the row (Record: missing=True)'
-    )
-
-
-def _names(given: Any, stem: str, count: int, what: str, where: str) -> tuple[str, ...]:
-    if given is None:
-        return (stem,) if count == 1 else tuple(f"{stem}{index + 1}" for index in range(count))
-    names = (given,) if isinstance(given, str) else tuple(str(name) for name in given)
-    if len(names) != count:
-        raise DataError(f"{where}{what}={list(names)} has {len(names)} names for {count} channels")
-    if not all(names):
-        raise DataError(f"{where}{what}={list(names)} holds an empty name")
-    return names
 
 
 def require_alike(first: Record, other: Record) -> None:
@@ -270,7 +233,7 @@ def require_alike(first: Record, other: Record) -> None:
         raise differ("dt", f"{first.dt!r} s", f"{other.dt!r} s")
     if first.input_names != other.input_names:
         raise differ("input channels", list(first.input_names), list(other.input_names))
-    if (first.y is None) != (other.y is None):
+    if (first.n_y == 0) != (other.n_y == 0):
         raise differ("outputs", list(first.output_names), list(other.output_names) or "none")
     if first.output_names != other.output_names:
         raise differ("output channels", list(first.output_names), list(other.output_names))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from l2ssm.data.arrays import FloatArray
 from l2ssm.data.record import Record
+from l2ssm.data.summary import summary
 
 HEAD = ("record", "T", "duration", "dt", "channel", "unit", "NaN", "range")
 RIGHT = {"T", "duration", "dt", "NaN"}  # columns of numbers
@@ -38,17 +36,13 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 def _rows(record: Record) -> list[tuple[str, ...]]:
     about = (record.name, str(record.T), _seconds(record.duration), _seconds(record.dt))
     rows: list[tuple[str, ...]] = []
-    for kind, names, values in (("in", record.input_names, record.u), ("out", record.output_names, record.y)):
-        for index, name in enumerate(names):
-            assert values is not None
-            lead = ("", "", "", "") if rows else about
-            rows.append((*lead, f"{kind}: {name}", record.units.get(name, "-"), *_numbers(values[:, index])))
+    found = summary([record])
+    for index, name in enumerate(record.channels):
+        kind, lead = "in" if index < record.n_u else "out", ("", "", "", "") if rows else about
+        known = int(found.count[index])
+        span = f"{found.minimum[index]:.4g} .. {found.maximum[index]:.4g}" if known else "-"
+        rows.append((*lead, f"{kind}: {name}", record.units.get(name, "-"), str(record.T - known), span))
     return rows
-
-
-def _numbers(column: FloatArray) -> tuple[str, str]:
-    known = column[~np.isnan(column)]
-    return str(column.size - known.size), f"{known.min():.4g} .. {known.max():.4g}" if known.size else "-"
 
 
 def _seconds(value: float) -> str:
