@@ -150,7 +150,7 @@ def thinned(t: Array, y: Array, buckets: int = 1500) -> tuple[Array, Array]:
 
     Args:
         t: (T,) times.
-        y: (T,) values; NaN makes a gap.
+        y: (T,) values; a bucket of nothing but NaN is a gap.
         buckets: signals of at most twice as many samples are left as they are.
 
     >>> t, y = np.arange(10000.0), np.zeros(10000)
@@ -161,10 +161,10 @@ def thinned(t: Array, y: Array, buckets: int = 1500) -> tuple[Array, Array]:
     if len(y) <= 2 * buckets:
         return t, y
     edges = np.linspace(0, len(y), buckets + 1).astype(int)[:-1]
-    counts = np.diff(np.append(edges, len(y)))
-    group = np.repeat(np.arange(buckets), counts)
-    order = np.lexsort((y, group))
-    picked = np.unique(np.concatenate([order[edges], order[edges + counts - 1]]))
+    group = np.repeat(np.arange(buckets), np.diff(np.append(edges, len(y))))
+    order = np.lexsort((y, group))  # NaN last
+    known = np.maximum(np.add.reduceat(~np.isnan(y), edges, dtype=int), 1)
+    picked = np.unique(np.concatenate([order[edges], order[edges + known - 1]]))
     return t[picked], y[picked]
 
 
@@ -174,9 +174,13 @@ def clipped(simulated: Array, y: Array) -> Array:
     >>> clipped(np.array([1.0, 9e9]), np.array([0.0, 2.0])).tolist()
     [1.0, nan]
     """
-    room = float(np.ptp(y)) or 1.0
+    measured = y[~np.isnan(y)]
+    if not measured.size:
+        return np.where(np.isfinite(simulated), simulated, np.nan)
+    low, high = float(measured.min()), float(measured.max())
+    room = (high - low) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
-        near = (simulated <= np.max(y) + room) & (simulated >= np.min(y) - room)
+        near = (simulated <= high + room) & (simulated >= low - room)
     return np.where(near, simulated, np.nan)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from l2ssm.analysis.compare import Comparison
 from l2ssm.analysis.directions import worst_direction
-from l2ssm.analysis.metrics import score
+from l2ssm.analysis.metrics import Array, Scores, score
 from l2ssm.analysis.modes import mode_table
 from l2ssm.analysis.operators import is_frozen
 from l2ssm.analysis.residuals import Residuals
@@ -106,7 +106,7 @@ def data_facts(comparison: Comparison) -> list[dict[str, Any]]:
     for record in comparison.records:
         y = measured(record)
         channels = [(n, record.u[:, i], "input") for i, n in enumerate(record.input_names)]
-        channels += [(n, y[~np.isnan(y[:, i]), i], "output") for i, n in enumerate(record.output_names)]
+        channels += [(n, y[:, i], "output") for i, n in enumerate(record.output_names)]
         rows.append(
             {
                 "record": record.name,
@@ -115,37 +115,50 @@ def data_facts(comparison: Comparison) -> list[dict[str, Any]]:
                 "duration_s": record.duration,
                 "sha256": record.digest,
                 "channels": [
-                    {"name": name, "unit": record.units.get(name, ""), "role": role, "min": float(v.min()),
-                     "max": float(v.max()), "mean": float(v.mean()), "std": float(v.std())}
+                    {"name": name, "unit": record.units.get(name, ""), "role": role, **_range(v)}
                     for name, v, role in channels
                 ],
             }
-        )  # fmt: skip
+        )
     return rows
+
+
+def _range(values: Array) -> dict[str, Any]:
+    """Smallest, largest, mean and standard deviation of what was measured; None where nothing was."""
+    known = values[~np.isnan(values)]
+    found = {"not_measured": values.size - known.size}
+    if not known.size:
+        return found | dict.fromkeys(("min", "max", "mean", "std"))
+    extent = {"min": known.min(), "max": known.max(), "mean": known.mean(), "std": known.std()}
+    return found | {key: float(value) for key, value in extent.items()}
 
 
 def fit_facts(comparison: Comparison, training: bool = False) -> dict[str, Any]:
     """RMSE, NRMSE and fit of the model called `NAME`, over all records and for each; "on" names the training data."""
 
-    def table(s: Any) -> list[dict[str, Any]]:
-        names = zip(comparison.output_names, comparison.output_units, strict=True)
-        return [
-            {"output": n, "unit": unit, "rmse": float(s.rmse[i]), "nrmse": float(s.nrmse[i]),
-             "fit_percent": float(s.fit[i])}
-            for i, (n, unit) in enumerate(names)
-        ]  # fmt: skip
-
-    n_init, outputs = comparison.n_init, comparison.outputs[NAME]
+    n_init = comparison.n_init
+    labels = list(zip(comparison.output_names, comparison.output_units, strict=True))
+    records = []
+    for record, y_hat in zip(comparison.records, comparison.outputs[NAME], strict=True):
+        y = measured(record)
+        seen = np.flatnonzero(~np.isnan(y[n_init:]).all(axis=0))  # of what was not measured there is no fit
+        rows = _scores(score(y[:, seen], y_hat[:, seen], n_init, missing=True), [labels[i] for i in seen])
+        records.append({"record": record.name, "outputs": rows})
     return {
         "on": ON_TRAINING_DATA if training else None,
         "n_init": n_init,
         "samples_scored": comparison.scored,
-        "outputs": table(comparison.scores[NAME]),
-        "records": [
-            {"record": record.name, "outputs": table(score(measured(record), y_hat, n_init, missing=True))}
-            for record, y_hat in zip(comparison.records, outputs, strict=True)
-        ],
+        "outputs": _scores(comparison.scores[NAME], labels),
+        "records": records,
     }
+
+
+def _scores(s: Scores, labels: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [
+        {"output": name, "unit": unit, "rmse": float(s.rmse[i]), "nrmse": float(s.nrmse[i]),
+         "fit_percent": float(s.fit[i])}
+        for i, (name, unit) in enumerate(labels)
+    ]  # fmt: skip
 
 
 def residual_facts(result: Residuals) -> dict[str, Any]:

@@ -99,12 +99,13 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
     t = chosen.t[seen]
     for i, (name, unit) in enumerate(zip(comparison.output_names, comparison.output_units, strict=True)):
         overlay, strip = axes[2 * i], axes[2 * i + 1]
-        overlay.plot(*curves.thinned(t, y[seen, i]), color=INK, lw=1.4, label="measured" if i == 0 else None)
+        known = ~np.isnan(y[seen, i])
+        _measured(overlay, t, y[seen, i], known, color=INK, lw=1.4, label="measured" if i == 0 else None)
         fits = []
         for k, (model, outputs) in enumerate(comparison.outputs.items()):
             simulated = curves.clipped(outputs[record][:, i], y[:, i])[seen]
             overlay.plot(*curves.thinned(t, simulated), label=model if i == 0 else None, **line(k))
-            strip.plot(*curves.thinned(t, y[seen, i] - simulated), **(line(k) | {"lw": 1.1}))
+            _measured(strip, t, y[seen, i] - simulated, known, **(line(k) | {"lw": 1.1}))
             called = f"{model} " if len(comparison.outputs) > 1 else ""
             away = " (far outside the picture)" if np.any(np.isnan(simulated)) else ""
             fits.append(f"{called}{percent(comparison.scores[model].fit[i])}{away}")
@@ -182,6 +183,14 @@ def history(steps: Sequence[Mapping[str, Any]]) -> Figure:
     axes.set(xlabel="step (optimiser updates)", ylabel="mean squared error (standardised, -)")
     axes.legend()
     return figure
+
+
+def _measured(axes: Axes, t: Any, values: Any, known: Any, **look: Any) -> None:
+    """A line; dots where some samples were not measured, as a line does not show the lone ones between gaps."""
+    if not known.any():
+        axes.text(0.5, 0.5, "not measured here", transform=axes.transAxes, ha="center", color=QUIET)
+    dots = {} if known.all() else {"linestyle": "none", "marker": ".", "markersize": 4}
+    axes.plot(*curves.thinned(t[known], values[known]), **(look | dots))
 
 
 def _legend_of_correlations(figure: Figure, axes: Axes, false_alarm: float) -> None:

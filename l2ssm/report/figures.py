@@ -148,9 +148,11 @@ def _worst_stretch(comparison: Comparison) -> tuple[float, float] | None:
     record = comparison.records[0]
     if record.T - comparison.n_init <= LONG:
         return None
-    y, width = measured(record), 400
+    y, width = np.ma.masked_invalid(measured(record)), 400
+    spread = np.maximum(np.ma.filled(y.std(axis=0), 1.0), 1e-300)
     with np.errstate(over="ignore", invalid="ignore"):
-        e = np.nan_to_num((y - comparison.outputs[NAME][0]) / np.maximum(np.std(y, axis=0), 1e-300), nan=1e100)
+        e = np.nan_to_num((y.data - comparison.outputs[NAME][0]) / spread, nan=1e100)
+        e[np.ma.getmaskarray(y)] = 0.0
         total = np.cumsum(np.sum(np.clip(e, -1e100, 1e100) ** 2, axis=1))
     first = comparison.n_init + int(np.argmax(total[comparison.n_init + width :] - total[comparison.n_init : -width]))
     return float(record.t[first]), float(record.t[min(first + width, record.T - 1)])

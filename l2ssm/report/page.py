@@ -147,14 +147,16 @@ def _absent(facts: dict[str, Any], part: str) -> str:
 def _data(facts: dict[str, Any]) -> str:
     if facts["data"] is None:
         return _absent(facts, "fit")
-    rows = []
+    rows, gaps = [], any(c["not_measured"] for record in facts["data"] for c in record["channels"])
     for record in facts["data"][:RECORDS]:
         lead = [text(record["record"] or "-"), str(record["samples"]), f"{record['duration_s']:.6g} s"]
         for k, c in enumerate(record["channels"]):
             numbers = [number(c[key]) for key in ("min", "max", "mean", "std")]
+            numbers += [str(c["not_measured"])] if gaps else []
             rows.append([*(lead if k == 0 else [""] * 3), text(c["name"]), c["role"], text(c["unit"] or "-"), *numbers])
-    head = ("record", "samples", "duration", "channel", "role", "unit", "min", "max", "mean", "std")
-    return _table(head, rows, (1, 2, 6, 7, 8, 9)) + _more(len(facts["data"]), RECORDS, "records")
+    head = ["record", "samples", "duration", "channel", "role", "unit", "min", "max", "mean", "std"]
+    head += ["not measured"] if gaps else []
+    return _table(head, rows, (1, 2, *range(6, len(head)))) + _more(len(facts["data"]), RECORDS, "records")
 
 
 def _fit(facts: dict[str, Any]) -> str:
