@@ -7,19 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError
 from l2ssm.identification.checkpoint import Checkpoint, remove_checkpoint
+from l2ssm.identification.fit_data import LINEAR, FitData
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.fit_result import frozen_model, summary, versions, with_validation
 from l2ssm.identification.gain_monitor import GainMonitor
 from l2ssm.identification.gaps import filled_in
-from l2ssm.identification.initial import InitialState, feature_count, require_start
+from l2ssm.identification.initial import feature_count
 from l2ssm.identification.linear_start import start_linear
-from l2ssm.identification.losses import check_names, weighted, weights_digest
+from l2ssm.identification.losses import weights_digest
 from l2ssm.identification.minimize import minimize, threads_for
 from l2ssm.identification.model import Model
 from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Progress
@@ -28,23 +27,8 @@ from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
 from l2ssm.identification.selection import select
 from l2ssm.identification.trainee import Trainee
-from l2ssm.identification.windows import (
-    Batch,
-    Scored,
-    consecutive_windows,
-    hold_out,
-    prediction_windows,
-    random_windows,
-    spread_windows,
-    standardise,
-    whole_records,
-)
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
-
-HELD_OUT, BLOCKS = 0.15, 5  # validation samples where no validation data is given: fraction, blocks a record
-REFINED = 64 * 512  # samples of windows with a horizon, on which L-BFGS works
-HELD_OUT_WORDS = f"{HELD_OUT:.0%} of the training samples, {BLOCKS} blocks a record"
 
 
 def fit(
@@ -96,7 +80,8 @@ def fit(
     Args:
         train: records with u and y; NaN in y, of records made with missing=True, is a sample that is never scored.
         valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
-            record, serve instead: neither the steps nor the linear start see them, the standardisation does.
+            record (of more than a million samples: 64 stretches of 4096), serve instead: neither the steps nor the
+            linear start see them, the standardisation does.
         cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "bounded" with gamma in the series scaffold, else "lru".
         gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed. It holds by
             construction in the series scaffold (default); in "twofold" and "residual" the network is free and held by a
@@ -153,6 +138,11 @@ def fit(
         search: lists of values by the names of options, such as {"n_x": [4, 8], "layers": [2, 5]}: all combinations,
             with `starts` seeds each, are candidates of the same halving. See `selection.SEARCHED` for the names.
 
+    Of more than a million training samples in all, in memory or in a store (see `Dataset.save`), windows are read when
+    they are drawn; the linear start, the refinement and the validation, where `valid` is not given or as long, see
+    stretches evenly spread over them, and those that validate are not trained on. The model is the same, bit for bit,
+    for the same numbers in memory and in a store.
+
     Ctrl-C ends the training and returns the best model so far; before the first step, and while a gain is proved in the
     end, there is none and it is raised.
 
@@ -174,28 +164,27 @@ def fit(
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     deep = DeepSSM(scaling, **options.model)
     prescribed = PrescribedGainTraining(deep, options.steps, gamma_start, gain_penalty)
-    fitted, checked = _training_and_validation(train, valid, weights, scaling, rule)
+    data = FitData.of(train, valid, weights, scaling, rule)
     trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y), options.criterion)
     started = "random"
     if linear_start or (linear_start is None and deep.gains() is None):
-        started = start_linear(trainee, filled_in(fitted, rule.n_init), rule, bool(linear_start))
+        started = start_linear(trainee, filled_in(data.excerpt(LINEAR), rule.n_init), rule, bool(linear_start))
     kept = prescribed.start()
     if kept < 1 and started.startswith("linear"):
         started += f", times {kept:.3g} to fit below gamma"
     file = None
     if checkpoint is not None:
-        data = {
+        digests = {
             "train": train.digest,
             "valid": None if valid is None else valid.digest,
-            "weights": weights_digest(fitted + checked),
+            "weights": weights_digest([*data.fitted, *data.checked]),
         }
-        file = Checkpoint(checkpoint, options.trajectory | data | {"versions": versions()})
-    windows = consecutive_windows if carry_state else random_windows
-    spread, judged = _batches(fitted, checked, options)
+        file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions()})
+    spread, judged = data.fixed_batches(options)
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
-            windows(fitted, rule, window=options.window, batch=options.batch, seed=options.seed),
+            data.windows(options),
             judged,
             steps=options.steps,
             learning_rate=options.learning_rate,
@@ -226,7 +215,7 @@ def fit(
         "linear_start": started,
         "n_parameters": sum(p.numel() for p in trainee.parameters()),
         "data_digest": train.digest,
-        "validation": HELD_OUT_WORDS if valid is None else "given",
+        "validation": data.words,
         "versions": versions(),
         **summary(outcome),
     }
@@ -236,7 +225,7 @@ def fit(
         model = scale_to_gain(model, deep.gamma)
     if checkpoint is not None and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
         remove_checkpoint(checkpoint)
-    return with_validation(model, train if valid is None else valid, checked, time.monotonic() - began)
+    return with_validation(model, data.judged, data.checked, time.monotonic() - began)
 
 
 def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[Dataset, Dataset | None]:
@@ -253,36 +242,3 @@ def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[D
     if made[1] is not None:
         Dataset([r.renamed(f"{part}/{r.name}") for part, d in zip("tv", made, strict=True) if d is not None for r in d])
     return made[0], made[1]
-
-
-def _batches(fitted: list[Scored], checked: list[Scored], options: FitOptions) -> tuple[list[Batch], list[Batch]]:
-    """What is refined on, and what is validated on: free runs, or predictions up to a horizon."""
-    rule, k = options.rule, options.horizon
-    if k is None:
-        return spread_windows(fitted, rule, window=options.window), whole_records(checked, rule)
-    most = REFINED // (rule.n_init + k)
-    return prediction_windows(fitted, rule, horizon=k, most=most), prediction_windows(checked, rule, horizon=k)
-
-
-def _training_and_validation(
-    train: Dataset, valid: Dataset | None, weights: Mapping[str, Any] | None, scaling: Scaling, rule: InitialState
-) -> tuple[list[Scored], list[Scored]]:
-    """Standardised and weighted; validation samples are cut from the training ones where there are no others."""
-    check_names(weights, train, valid)
-    for record in (*train, *(valid or ())):
-        if rule.kind == "encoder" and record.y is not None and len(record.y) > rule.n_init:
-            require_start(record.y, rule.n_init, f"record {record.name!r}: ")
-    fitted = weighted(standardise(train, scaling), train, weights)
-    if valid is None:
-        fitted, checked = hold_out(fitted, rule.n_init, HELD_OUT, BLOCKS)
-    else:
-        checked = weighted(standardise(valid, scaling), valid, weights)
-    left = [(~np.isnan(record.y) & record.scored[:, None])[rule.n_init :] for record in checked]
-    unseen = np.flatnonzero(~np.concatenate(left).any(axis=0))
-    if unseen.size:
-        where = "given" if valid is not None else f"cut from the training ones ({HELD_OUT_WORDS})"
-        raise DataError(
-            f"nothing of {train.output_names[unseen[0]]!r} is left to score: every validation sample, {where}, has the "
-            f"weight 0, was not measured, or is among the first n_init = {rule.n_init}; give valid, or other records"
-        )
-    return fitted, checked

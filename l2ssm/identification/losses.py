@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -14,10 +13,12 @@ from torch.nn import functional
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
+from l2ssm.identification.long_data import LongRecord
 from l2ssm.identification.windows import Scored
 from l2ssm.options import positive
 
 LOSSES = ("mse", "huber")
+AnyRecord = TypeVar("AnyRecord", Scored, LongRecord)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def checked_loss(kind: str, delta: float, channels: Sequence[float] | None, n_y:
     return Loss(delta if kind == "huber" else None, tuple(given.tolist()))
 
 
-def weighted(records: Sequence[Scored], data: Dataset, weights: Mapping[str, Any] | None) -> list[Scored]:
+def weighted(records: Sequence[AnyRecord], data: Dataset, weights: Mapping[str, Any] | None) -> list[AnyRecord]:
     """The records with their weights, scaled to the mean 1 over all samples above 0; the others are not scored.
 
     Args:
@@ -78,10 +79,7 @@ def weighted(records: Sequence[Scored], data: Dataset, weights: Mapping[str, Any
         for record in data
     ]
     mean = _mean("weights", np.concatenate(given))
-    return [
-        dataclasses.replace(record, scored=record.scored & (w > 0), weight=w / mean)
-        for record, w in zip(records, given, strict=True)
-    ]
+    return [record.weighing(w / mean) for record, w in zip(records, given, strict=True)]
 
 
 def check_names(weights: Mapping[str, Any] | None, train: Dataset, valid: Dataset | None) -> None:
@@ -94,7 +92,7 @@ def check_names(weights: Mapping[str, Any] | None, train: Dataset, valid: Datase
             raise OptionError(f"weights name {name!r}, which is no record; the records are {', '.join(known[:20])}")
 
 
-def weights_digest(records: Sequence[Scored]) -> str | None:
+def weights_digest(records: Sequence[Scored | LongRecord]) -> str | None:
     """SHA-256 of all weights; None where there are none."""
     sha = hashlib.sha256()
     for record in records:

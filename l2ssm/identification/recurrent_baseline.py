@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
-from l2ssm.identification import fit as fitting
+from l2ssm.identification.fit import fit
+from l2ssm.identification.fit_data import BLOCKS, HELD_OUT
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.initial import InitialState, feature_count
 from l2ssm.identification.minimize import minimize, threads_for
@@ -115,13 +116,13 @@ def fit_recurrent(
     if kind not in RECURRENT:
         raise OptionError(f"unknown recurrent layer {kind!r}; known: {', '.join(RECURRENT)}")
     began = time.monotonic()
-    default = {name: given.default for name, given in inspect.signature(fitting.fit).parameters.items()}
+    default = {name: given.default for name, given in inspect.signature(fit).parameters.items()}
     given = {"n_init": n_init, "steps": steps, "minutes": minutes, "seed": seed}
     options = FitOptions.of(default | given, train, None)
     stats = train.statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     rule = options.rule
-    fitted, checked = hold_out(standardise(train, scaling), n_init, fitting.HELD_OUT, fitting.BLOCKS)
+    fitted, checked = hold_out(standardise(train, scaling), n_init, HELD_OUT, BLOCKS)
     trainee = _of_default_size(kind, scaling, feature_count(rule, train.n_u + train.n_y), options)
     prescribed = PrescribedGainTraining(trainee.model, options.steps)
     with threads_for(3.0 * options.batch * options.window * _count(trainee.model)):

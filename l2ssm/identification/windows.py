@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -47,6 +48,27 @@ class Scored:
     y: Array
     scored: NDArray[np.bool_]
     weight: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.u)
+
+    def cut(self, first: int, stop: int) -> Scored:
+        """Samples first..stop-1, no more than there are."""
+        part = slice(first, stop)
+        weight = None if self.weight is None else self.weight[part]
+        return Scored(self.u[part], self.y[part], self.scored[part], weight)
+
+    def weighing(self, weight: Array) -> Scored:
+        """The record with weights (T,); where they are 0 nothing is scored."""
+        return replace(self, scored=self.scored & (weight > 0), weight=weight)
+
+
+class Windowed(Protocol):
+    """What windows are cut from: `Scored`, or a `LongRecord` that reads them."""
+
+    def __len__(self) -> int: ...
+    def cut(self, first: int, stop: int) -> Scored:
+        """Samples first..stop-1, no more than there are."""
 
 
 def standardise(data: Dataset, scaling: Scaling) -> list[Scored]:
@@ -112,7 +134,7 @@ def prediction_windows(
 
 
 def random_windows(
-    records: Sequence[Scored], initial: InitialState, *, window: int, batch: int, seed: int
+    records: Sequence[Windowed], initial: InitialState, *, window: int, batch: int, seed: int
 ) -> Iterator[Batch]:
     """Endless batches of windows, uniform over all their possible starts in all records.
 
@@ -123,20 +145,20 @@ def random_windows(
         OptionError: a window of n_init samples or fewer.
     """
     length = window_length(records, initial, window)
-    usable = [record for record in records if len(record.u) > initial.n_init]
-    starts = np.array([max(len(record.u) - length, 0) + 1 for record in usable])
+    usable = [record for record in records if len(record) > initial.n_init]
+    starts = np.array([max(len(record) - length, 0) + 1 for record in usable])
     edges = np.cumsum(starts)
     rng = np.random.default_rng(seed)
     while True:
         draw = rng.integers(edges[-1], size=batch)
         which = np.searchsorted(edges, draw, side="right")
         first = draw - (edges[which] - starts[which])
-        cuts = [_settled(usable[i], k, length, initial) for i, k in zip(which, first, strict=True)]
+        cuts = [settled(usable[i], k, length, initial) for i, k in zip(which, first, strict=True)]
         yield _batch(cuts, initial, [False] * batch)
 
 
 def spread_windows(
-    records: Sequence[Scored], initial: InitialState, *, window: int, most: int = 64, batch: int = 16
+    records: Sequence[Windowed], initial: InitialState, *, window: int, most: int = 64, batch: int = 16
 ) -> list[Batch]:
     """Windows that overlap by three quarters, or as much less as makes them `most` over all records; in batches.
 
@@ -147,11 +169,11 @@ def spread_windows(
         DataError, OptionError: see `random_windows`.
     """
     length = window_length(records, initial, window)
-    usable = [record for record in records if len(record.u) > initial.n_init]
-    spare = [max(len(record.u) - length, 0) for record in usable]
+    usable = [record for record in records if len(record) > initial.n_init]
+    spare = [max(len(record) - length, 0) for record in usable]
     stride = max(1, length // 4, -(-sum(spare) // max(1, most - 2 * len(usable))))
     cuts = [
-        _settled(record, int(first), length, initial)
+        settled(record, int(first), length, initial)
         for record, extra in zip(usable, spare, strict=True)
         for first in np.linspace(0, extra, -(-extra // stride) + 1).astype(int)
     ]
@@ -160,7 +182,7 @@ def spread_windows(
 
 
 def consecutive_windows(
-    records: Sequence[Scored], initial: InitialState, *, window: int, batch: int, seed: int
+    records: Sequence[Windowed], initial: InitialState, *, window: int, batch: int, seed: int
 ) -> Iterator[Batch]:
     """Endless batches for truncated backpropagation: each item walks through the records window after window.
 
@@ -176,8 +198,8 @@ def consecutive_windows(
         cuts = [
             (i, first, position > 0)
             for i, record in enumerate(records)
-            if len(record.u) > initial.n_init
-            for position, first in enumerate(_starts(len(record.u), length, shift))
+            if len(record) > initial.n_init
+            for position, first in enumerate(_starts(len(record), length, shift))
         ]
         items = min(batch, len(cuts))
         share = len(cuts) // items
@@ -185,7 +207,7 @@ def consecutive_windows(
             drawn = [cuts[item * share + step] for item in range(items)]
             continues = [step > 0 and follows for _, _, follows in drawn]
             windows = [
-                _cut(records[i], first, length) if goes_on else _settled(records[i], first, length, initial)
+                _cut(records[i], first, length) if goes_on else settled(records[i], first, length, initial)
                 for (i, first, _), goes_on in zip(drawn, continues, strict=True)
             ]
             yield _batch(windows, initial, continues)
@@ -196,9 +218,9 @@ def _starts(samples: int, length: int, shift: int) -> range:
     return range(shift if samples - shift >= length else 0, max(samples - length, 0) + 1, length)
 
 
-def window_length(records: Sequence[Scored], initial: InitialState, window: int) -> int:
+def window_length(records: Sequence[Windowed], initial: InitialState, window: int) -> int:
     """`window`, or the longest record where that is shorter; an error where nothing is left after n_init samples."""
-    longest = max(len(record.u) for record in records)
+    longest = max(len(record) for record in records)
     if longest <= initial.n_init:
         raise DataError(
             f"the longest training record has {longest} samples and n_init is {initial.n_init}: nothing is left to fit"
@@ -208,7 +230,7 @@ def window_length(records: Sequence[Scored], initial: InitialState, window: int)
     return int(min(window, longest))
 
 
-def _settled(record: Scored, first: int, length: int, initial: InitialState) -> Scored:
+def settled(record: Windowed, first: int, length: int, initial: InitialState) -> Scored:
     """A window; where it begins inside a record, at a wrong state, what that state spoils is not scored."""
     cut = _cut(record, first, length)
     if first == 0 or not initial.known_at_start:
@@ -216,16 +238,14 @@ def _settled(record: Scored, first: int, length: int, initial: InitialState) -> 
     return replace(cut, scored=cut.scored & (np.arange(length) >= length // BURN_IN))
 
 
-def _cut(record: Scored, first: int, length: int) -> Scored:
-    part = slice(first, first + length)
-    u, y, scored = record.u[part], record.y[part], record.scored[part]
-    weight = None if record.weight is None else record.weight[part]
-    missing = length - len(u)
+def _cut(record: Windowed, first: int, length: int) -> Scored:
+    cut = record.cut(first, first + length)
+    missing = length - len(cut)
     if missing == 0:
-        return Scored(u, y, scored, weight)
-    ends = (0, missing)
-    weight = None if weight is None else np.pad(weight, ends)
-    return Scored(np.pad(u, (ends, (0, 0)), "edge"), np.pad(y, (ends, (0, 0)), "edge"), np.pad(scored, ends), weight)
+        return cut
+    ends, across = (0, missing), ((0, missing), (0, 0))
+    weight = None if cut.weight is None else np.pad(cut.weight, ends)
+    return Scored(np.pad(cut.u, across, "edge"), np.pad(cut.y, across, "edge"), np.pad(cut.scored, ends), weight)
 
 
 def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:
