@@ -18,8 +18,9 @@ from l2ssm.identification.averaging import TailAverage
 from l2ssm.identification.checkpoint import Checkpoint, TrainingState
 from l2ssm.identification.outcome import ALL_STEPS, BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
-from l2ssm.identification.trainee import Trainee, evaluate, squared_error
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import Batch
+from l2ssm.identification.work import Work
 
 WARMUP = 0.05  # fraction of the steps in which the learning rate rises
 FINAL_RATE = 0.01  # of the learning rate, reached at the last step
@@ -63,6 +64,7 @@ def minimize(
     monitor: Callable[[int], float | None] | None = None,
     progress: Callable[[Progress], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    work: Work | None = None,
 ) -> Outcome:
     """Train in place; on return the parameters are those of the best validation step, also after Ctrl-C.
 
@@ -84,18 +86,20 @@ def minimize(
         progress: called at each validation.
         checkpoint: written at each validation; where it exists, training goes on from it, and ends bit for bit as it
             would have ended. The batches drawn so far are drawn again.
+        work: how it is shared out between processes; None: not at all.
 
     Raises:
         FitError: no step gave finite parameters and a finite validation error.
     """
     began, outcome = time.monotonic() if began is None else began, Outcome()
     optimizer = torch.optim.AdamW(decay_groups(trainee, weight_decay), lr=learning_rate, fused=True)
-    prescribed = prescribed or PrescribedGainTraining(trainee.model, steps)
+    prescribed, work = prescribed or PrescribedGainTraining(trainee.model, steps), work or Work()
     resumed = None if checkpoint is None else checkpoint.read()
     first, running, carried, tail = 0, math.nan, None, TailAverage(trainee, steps, average)
     if resumed is None:
+        work.begin(trainee, first)
         prescribed.before_validation()
-        start = evaluate(trainee, valid)
+        start = work.agree(work.evaluate(trainee, valid))
         outcome.best_mse = start if math.isfinite(start) else math.inf
         best = copy.deepcopy(trainee.state_dict())
     else:
@@ -104,6 +108,7 @@ def minimize(
         optimizer.load_state_dict(optimizer.state_dict() | {"state": resumed.optimizer})
         best, began, tail.mean = resumed.best, began - resumed.seconds, resumed.mean
         next(islice(batches, first, first), None)
+        work.begin(trainee, first)
         prescribed.before_validation()
     last_good, step = _snapshot(trainee, optimizer), first
     try:
@@ -112,14 +117,11 @@ def minimize(
                 group["lr"] = learning_rate * one_cycle(step / steps)
             optimizer.zero_grad(set_to_none=True)
             prescribed.before_step(step)
-            batch = next(batches)
-            total, carried = squared_error(trainee, batch, carried)
-            loss = total / batch.scored.sum().clamp(min=1)
-            (loss + prescribed.loss()).backward()
+            loss, carried = work.step(trainee, next(batches), carried, prescribed.loss())
             norm = nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
             if torch.isfinite(loss) and torch.isfinite(norm):
                 optimizer.step()
-                value = float(loss.detach())
+                value = float(loss)
                 running = value if math.isnan(running) else 0.95 * running + 0.05 * value
             else:
                 outcome.rollbacks += 1
@@ -128,13 +130,14 @@ def minimize(
                     outcome.reason = f"more than {MAX_ROLLBACKS} non-finite steps"
                     break
             tail.add(step)
-            late = minutes is not None and time.monotonic() - began > 60 * minutes
+            late = minutes is not None and work.agree(time.monotonic() - began > 60 * minutes)
             if step % validate_every and step != steps and not late:
                 continue
             prescribed.before_validation()
-            mse = evaluate(trainee, valid)
-            gain = None if monitor is None else monitor(len(outcome.history) + 1)
-            report = Progress(step, steps, running, mse, time.monotonic() - began, gain)
+            mse = work.evaluate(trainee, valid)
+            gain = monitor(len(outcome.history) + 1) if monitor is not None and work.leads else None
+            report = work.agree(Progress(step, steps, running, mse, time.monotonic() - began, gain))
+            mse = report.valid_mse
             outcome.history.append(report)
             if math.isfinite(mse):
                 last_good = _snapshot(trainee, optimizer)
@@ -143,7 +146,7 @@ def minimize(
             if tail.mean:
                 with tail.applied():
                     prescribed.before_validation()
-                    mean_mse = evaluate(trainee, valid)
+                    mean_mse = work.agree(work.evaluate(trainee, valid))
                     if mean_mse < outcome.best_mse:
                         outcome.best_mse, outcome.best_step, outcome.averaged = mean_mse, step, True
                         best = copy.deepcopy(trainee.state_dict())
@@ -152,12 +155,11 @@ def minimize(
                 outcome.reason = f"{BUDGET} {minutes} minutes is spent"
             elif patience is not None and step - outcome.best_step >= patience * validate_every:
                 outcome.reason = f"no improvement in {patience} validations"
-            if checkpoint is not None and math.isfinite(mse) and not late:
+            if checkpoint is not None and work.leads and math.isfinite(mse) and not late:
                 seconds, moments = report.seconds, last_good[1]["state"]
                 parts = last_good[0], moments, best, tail.mean, carried
                 checkpoint.write(TrainingState(step, running, seconds, outcome, *parts))
-            if progress is not None:
-                progress(report)
+            work.tell(progress, report)
             if outcome.reason != ALL_STEPS:
                 break
     except KeyboardInterrupt:

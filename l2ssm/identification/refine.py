@@ -13,8 +13,9 @@ from torch import Tensor
 
 from l2ssm.identification.outcome import BUDGET, INTERRUPTED, Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
-from l2ssm.identification.trainee import Trainee, evaluate, squared_error
+from l2ssm.identification.trainee import Trainee
 from l2ssm.identification.windows import Batch
+from l2ssm.identification.work import Work
 
 CHUNK = 25  # iterations between validations
 MEMORY = 20  # pairs that L-BFGS keeps
@@ -31,6 +32,7 @@ def refine(
     minutes: float | None,
     prescribed: PrescribedGainTraining,
     progress: Callable[[Progress], None] | None = None,
+    work: Work | None = None,
 ) -> None:
     """Train in place on all samples at once; the parameters become float64, those of the best validation are kept.
 
@@ -48,7 +50,9 @@ def refine(
         minutes: wall-clock budget, the time of `minimize` included; None: none.
         prescribed: what happens to a prescribed gain.
         progress: called at each validation.
+        work: how it is shared out between processes; None: not at all.
     """
+    work = work or Work()
     if iterations <= 0 or outcome.reason.startswith((INTERRUPTED, BUDGET)):
         return
     first, before = (outcome.history[-1].step, outcome.history[-1].seconds) if outcome.history else (0, 0.0)
@@ -60,35 +64,34 @@ def refine(
         trainee.parameters(), max_iter=CHUNK, history_size=MEMORY, line_search_fn="strong_wolfe"
     )
     prescribed.before_validation()
-    best, outcome.best_mse = copy.deepcopy(trainee.state_dict()), evaluate(trainee, valid)
+    best, outcome.best_mse = copy.deepcopy(trainee.state_dict()), work.agree(work.evaluate(trainee, valid))
     error = math.nan
 
     def closure() -> Tensor:
         nonlocal error
         optimizer.zero_grad()
-        mse = torch.stack([squared_error(trainee, batch)[0] for batch in records]).sum() / count
-        error = float(mse.detach())
-        loss = mse + prescribed.loss()
-        loss.backward()
+        penalty = prescribed.loss()
+        mse, _ = work.gradient(trainee, records, count, penalty)
+        error = float(mse)
         for parameter in trainee.parameters():  # L-BFGS takes gradients as views in one row
             parameter.grad = None if parameter.grad is None else parameter.grad.contiguous()
-        return loss
+        return mse + penalty
 
     done = better = 0
     try:
         while done < min(iterations, better + STALLED * CHUNK):
-            if time.monotonic() - began >= seconds:
+            if minutes is not None and work.agree(time.monotonic() - began >= seconds):
                 outcome.reason = f"{BUDGET} {minutes} minutes is spent"
                 break
             optimizer.param_groups[0]["max_iter"] = min(CHUNK, iterations - done)
             optimizer.step(closure)
             done += min(CHUNK, iterations - done)
             prescribed.before_validation()
-            mse = evaluate(trainee, valid)
-            report = Progress(first + done, first + iterations, error, mse, before + time.monotonic() - began)
+            now = before + time.monotonic() - began
+            report = work.agree(Progress(first + done, first + iterations, error, work.evaluate(trainee, valid), now))
+            mse = report.valid_mse
             outcome.history.append(report)
-            if progress is not None:
-                progress(report)
+            work.tell(progress, report)
             if not math.isfinite(mse):
                 outcome.rollbacks += 1
                 break

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from l2ssm.scan.contract import Readout, check_dense, check_diag, check_lti, check_readout
 from l2ssm.scan.selection import resolve
+from l2ssm.scan.sequence_parallel import diag_chunk, in_chunks, lti_chunk, refuse_dense
 
 
 def diag_scan(a: Tensor, b: Tensor, x0: Tensor | None = None, *, backend: str = "auto") -> Tensor:
@@ -33,6 +34,8 @@ def diag_scan(a: Tensor, b: Tensor, x0: Tensor | None = None, *, backend: str = 
     """
     x0 = check_diag(a, b, x0)
     chosen = resolve(backend, "diag_scan", b, time_varying=a.ndim == 3, others=(a, x0))
+    if in_chunks():
+        return diag_chunk(chosen.diag_scan, a, b, x0)
     return chosen.diag_scan(a, b, x0)
 
 
@@ -78,6 +81,8 @@ def lti_scan(
     check_readout(readout)
     x0 = check_lti(u, lam, B, C, D, x0)
     chosen = resolve(backend, "lti_scan", u, others=(lam, B, C, D, x0))
+    if in_chunks():
+        return lti_chunk(chosen.lti_scan, u, lam, B, C, D, x0, readout)
     return chosen.lti_scan(u, lam, B, C, D, x0, readout)
 
 
@@ -109,8 +114,9 @@ def dense_scan(
 
     Raises:
         RealizationError: shapes, dtypes or devices that do not fit together.
-        OptionError: an unknown read-out, or a backend that does not exist or has no dense scan.
+        OptionError: an unknown read-out, a backend that does not exist or has no dense scan, or `sequence_parallel`.
     """
+    refuse_dense()
     check_readout(readout)
     x0 = check_dense(u, A, B, C, D, x0)
     chosen = resolve(backend, "dense_scan", u, others=(A, B, C, D, x0))
