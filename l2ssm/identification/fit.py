@@ -11,6 +11,7 @@ from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError
 from l2ssm.identification.checkpoint import Checkpoint, remove_checkpoint
+from l2ssm.identification.distributed import fit_together
 from l2ssm.identification.fit_data import LINEAR, FitData
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.fit_result import frozen_model, summary, versions, with_validation
@@ -26,6 +27,7 @@ from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
 from l2ssm.identification.scale_to_gain import scale_to_gain
 from l2ssm.identification.selection import select
+from l2ssm.identification.shared_work import shared_work
 from l2ssm.identification.trainee import Trainee
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
@@ -74,6 +76,9 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     starts: int = 1,
     search: Mapping[str, Sequence[Any]] | None = None,
+    nproc: int | None = None,
+    shards: int | None = None,
+    sequence_parallel: bool = False,
 ) -> Model:
     """Fit a deep state-space model by the error of its free run; the best parameters on validation data are kept.
 
@@ -137,6 +142,13 @@ def fit(
             many steps as that fit, and a linear start each.
         search: lists of values by the names of options, such as {"n_x": [4, 8], "layers": [2, 5]}: all combinations,
             with `starts` seeds each, are candidates of the same halving. See `selection.SEARCHED` for the names.
+        nproc: processes of this machine that share the fit out, each with one thread; killed ones are started again.
+            1 is this process alone, None too, unless torchrun made it one of several (see `process_group`).
+        shards: parts of a batch, whose gradients the processes add in order: the same bits for every number of them,
+            also 1, though not those of nproc=None. Default 8, from a million parameters on 0: torch's
+            DistributedDataParallel.
+        sequence_parallel: share out the time of each window instead of the windows: for few long ones, where nothing
+            but diagonal recurrences looks along time.
 
     Of more than a million training samples in all, in memory or in a store (see `Dataset.save`), windows are read when
     they are drawn; the linear start, the refinement and the validation, where `valid` is not given or as long, see
@@ -155,6 +167,8 @@ def fit(
         FitError: training gave nothing finite.
     """
     given, began = dict(locals()), time.monotonic()
+    if nproc is not None:
+        return fit_together(fit, given, nproc)
     train, valid = _checked(train, valid)
     if search is not None or starts != 1:
         return select(fit, given | {"train": train, "valid": valid}, began)
@@ -172,14 +186,14 @@ def fit(
     kept = prescribed.start()
     if kept < 1 and started.startswith("linear"):
         started += f", times {kept:.3g} to fit below gamma"
-    file = None
+    file, work = None, shared_work(trainee, batch=options.batch, shards=options.shards, in_time=sequence_parallel)
     if checkpoint is not None:
         digests = {
             "train": train.digest,
             "valid": None if valid is None else valid.digest,
             "weights": weights_digest([*data.fitted, *data.checked]),
         }
-        file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions()})
+        file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions(), "work": work.about})
     spread, judged = data.fixed_batches(options)
     with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
@@ -198,6 +212,7 @@ def fit(
             monitor=None if options.monitor is None else GainMonitor(deep, options.monitor),
             progress=progress,
             checkpoint=file,
+            work=work,
         )
         refine(
             trainee,
@@ -208,11 +223,13 @@ def fit(
             minutes=options.minutes,
             prescribed=prescribed,
             progress=progress,
+            work=work,
         )
     info = options.model | {
         "gamma": deep.gamma,
         **options.training,
         "linear_start": started,
+        "work": work.about,
         "n_parameters": sum(p.numel() for p in trainee.parameters()),
         "data_digest": train.digest,
         "validation": data.words,
@@ -223,7 +240,7 @@ def fit(
     model = frozen_model(trainee, train[0], scaling, rule, info)
     if deep.gamma is not None and deep.scaffold != "series":
         model = scale_to_gain(model, deep.gamma)
-    if checkpoint is not None and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
+    if checkpoint is not None and work.leads and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
         remove_checkpoint(checkpoint)
     return with_validation(model, data.judged, data.checked, time.monotonic() - began)
 

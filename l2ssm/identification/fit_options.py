@@ -24,7 +24,7 @@ SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a 
 
 LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "window": 1, "batch": 1, "seed": 0}
 LEAST_OR_NONE = {"static_layers": 1, "hidden": 1, "n_init": 0, "steps": 1, "refine_steps": 0, "patience": 1,
-                 "validate_every": 1, "monitor": 1, "horizon": 1}  # fmt: skip
+                 "validate_every": 1, "monitor": 1, "horizon": 1, "shards": 0}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class FitOptions:
     loss: str
     huber_delta: float | None
     channel_weights: list[float]
+    shards: int | None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], train: Dataset, valid: Dataset | None) -> FitOptions:
