@@ -25,6 +25,21 @@ def integer(name: str, value: Any, least: int) -> int:
     return operator.index(value)
 
 
+def fraction(name: str, value: Any, below: float = 1.0) -> float:
+    """The value as a float.
+
+    Raises:
+        OptionError: not a number strictly between 0 and `below`.
+
+    >>> fraction("confidence", 0.95)
+    0.95
+    """
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (good and 0 < value < below):
+        raise OptionError(f"{name} is {value!r}, expected a number between 0 and {below:g}")
+    return float(value)
+
+
 def positive(name: str, value: Any, what: str = "number") -> float:
     """The value as a float.
 

@@ -19,13 +19,13 @@ from l2ssm.analysis.frequency_response import FrequencyResponse, labels
 from l2ssm.analysis.frf import in_samples, same_channels
 from l2ssm.analysis.metrics import Array
 from l2ssm.analysis.periodic import angular, excited, inverted, period_of, spectra
-from l2ssm.analysis.subject import Subject, network_of
+from l2ssm.analysis.subject import Subject, each_input, network_of
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.plants.base import Plant
 from l2ssm.data.record import Record
 from l2ssm.data.signals import multisine
-from l2ssm.errors import DataError, OptionError
-from l2ssm.options import positive
+from l2ssm.errors import DataError
+from l2ssm.options import integer, positive
 
 System: TypeAlias = Subject | Plant
 
@@ -62,7 +62,7 @@ def bla(
 
     Raises:
         OptionError: one of these out of range, or not a system.
-        DataError: the outputs are not finite.
+        DataError: rms or mean of another size than the inputs, or outputs that are not finite.
 
     >>> from l2ssm.systems.state_space import StateSpace
     >>> G = StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]])
@@ -70,15 +70,14 @@ def bla(
     >>> bool(np.allclose(found.H, G.frequency_response(found.omega)))
     True
     """
-    for name, value, least in (("realizations", realizations, 2), ("periods", periods, 2), ("settle", settle, 0)):
-        if isinstance(value, bool) or int(value) != value or value < least:
-            raise OptionError(f"{name} is {value}, expected a whole number >= {least}")
+    realizations, periods = integer("realizations", realizations, 2), integer("periods", periods, 2)
+    settle, period = integer("settle", settle, 0), integer("period", period, 4)
     run, like, rest = _runner(system, noise)
     n_u = len(like["input_names"])
-    level = np.broadcast_to([positive("rms", float(r)) for r in np.ravel(rms)], (n_u,))
-    centre = np.broadcast_to(np.asarray(rest if mean is None else mean, dtype=np.float64), (n_u,))
+    level = np.array([positive("rms", r) for r in each_input(rms, n_u, "rms").tolist()])
+    centre = each_input(rest if mean is None else mean, n_u, "mean")
     records = []
-    for m, source in enumerate(SeedSequence(seed).spawn(realizations)):
+    for m, source in enumerate(SeedSequence(integer("seed", seed, 0)).spawn(realizations)):
         phases, disturbance = source.spawn(2)
         rng = np.random.default_rng(disturbance)
         lines = [multisine(period, like["dt"], band=band, odd=odd, seed=one) for one in phases.spawn(n_u)]

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from l2ssm.analysis.subject import require_linear
-from l2ssm.errors import OptionError, RealizationError
+from l2ssm.errors import RealizationError
+from l2ssm.options import fraction
 from l2ssm.systems.gramian import hankel_singular_values
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.truncation import Truncation, balanced_truncation
@@ -85,10 +86,8 @@ def minimal(G: StateSpace, tolerance: float = 1e-6) -> Truncation:
     1
     """
     require_linear(G)
-    if not 0 < tolerance < 1:
-        raise OptionError(f"tolerance is {tolerance}, expected a number between 0 and 1")
-    hankel = hankel_singular_values(G)
-    return balanced_truncation(G, order=int(np.sum(hankel > tolerance * hankel.max(initial=0.0))))
+    least, hankel = fraction("tolerance", tolerance), hankel_singular_values(G)
+    return balanced_truncation(G, order=int(np.sum(hankel > least * hankel.max(initial=0.0))))
 
 
 def _of_one_dt(systems: tuple[StateSpace, ...]) -> tuple[StateSpace, ...]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from l2ssm.analysis.style import legend_name
 from l2ssm.analysis.subject import gain_unit
 from l2ssm.errors import OptionError
 from l2ssm.systems.frequency import frequency_grid, singular_values
@@ -40,7 +42,7 @@ def named(systems: StateSpace | Mapping[str, StateSpace], default: str = "G") ->
     """Several systems by name; a single one gets the default name.
 
     Raises:
-        OptionError: not systems, none at all, or different sampling times.
+        OptionError: not systems, none at all, one without channels, or different sampling times.
     """
     if not isinstance(systems, (StateSpace, Mapping)):
         kind = type(systems).__name__
@@ -48,10 +50,15 @@ def named(systems: StateSpace | Mapping[str, StateSpace], default: str = "G") ->
     found = {default: systems} if isinstance(systems, StateSpace) else dict(systems)
     if not found:
         raise OptionError("no linear operator to draw; the model has none, or the mapping is empty")
+    for name, G in found.items():
+        if not isinstance(G, StateSpace):
+            raise OptionError(f"{name!r} is a {type(G).__name__}, expected a StateSpace")
+        if 0 in (G.n_u, G.n_y):
+            raise OptionError(f"{name!r} has {G.n_u} inputs and {G.n_y} outputs: there is nothing to draw")
     rates = {G.dt for G in found.values()}
     if len(rates) > 1:
         raise OptionError(f"the operators have different dt: {sorted(rates)} s; draw them separately")
-    return found
+    return {legend_name(str(name)): G for name, G in found.items()}
 
 
 def entry(name: str, G: StateSpace, channel: tuple[int, int] | None) -> StateSpace:
@@ -62,8 +69,8 @@ def entry(name: str, G: StateSpace, channel: tuple[int, int] | None) -> StateSpa
                 f"{name} has {G.n_u} inputs and {G.n_y} outputs: choose channel=(output, input), or draw sigma(...)"
             )
         return G
-    i, j = channel
-    if not (0 <= i < G.n_y and 0 <= j < G.n_u):
+    i, j = channel if isinstance(channel, Sequence) and len(channel) == 2 else (-1, -1)
+    if not (isinstance(i, Integral) and isinstance(j, Integral) and 0 <= i < G.n_y and 0 <= j < G.n_u):
         raise OptionError(f"channel={channel} of {name}: expected output 0..{G.n_y - 1} and input 0..{G.n_u - 1}")
     names, units = (G.input_names or ())[j], (G.input_units or ())[j]
     out, out_unit = (G.output_names or ())[i], (G.output_units or ())[i]
@@ -192,3 +199,9 @@ def column(rows: Sequence[Mapping[str, Any]], key: str) -> Array:
     """
     values = np.array([np.nan if row.get(key) is None else float(row[key]) for row in rows])
     return np.where(np.isfinite(values), values, np.nan)
+
+
+def errors(steps: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+    """ "training" and "validation": the errors over a training history, those of which at least one is finite."""
+    found = {"training": column(steps, "train_mse"), "validation": column(steps, "valid_mse")}
+    return {name: values for name, values in found.items() if np.any(np.isfinite(values))}

@@ -11,7 +11,7 @@ from l2ssm.analysis import curves
 from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.gain_curve import GainCurve
 from l2ssm.analysis.spectrum import amplitude_spectrum
-from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, line, marker, styled
+from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, legend_name, line, marker, styled
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.falsify import WorstInput
 from l2ssm.certificates.statement import rounded_up
@@ -70,7 +70,7 @@ def gain(found: Mapping[str, GainCurve], certificate: Certificate | None = None)
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes = figure.subplots()
     for i, (name, one) in enumerate(found.items()):
-        axes.plot(one.amplitude, one.gain, label=name, **(marker(i) | {"linestyle": line(i)["linestyle"]}))
+        axes.plot(one.amplitude, one.gain, label=legend_name(name), **(marker(i) | {"linestyle": line(i)["linestyle"]}))
     if certificate is not None:
         axes.axhline(certificate.gamma, color=INK, lw=1.8)
         unit = f" {certificate.unit}" if certificate.unit else ""

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from l2ssm.analysis import curves
 from l2ssm.analysis.frequency_response import FrequencyResponse
-from l2ssm.analysis.style import DASHES, INK, QUIET, line, marker, styled
+from l2ssm.analysis.style import DASHES, INK, QUIET, legend_name, line, marker, styled
 from l2ssm.analysis.subject import gain_unit
 from l2ssm.errors import OptionError
 from l2ssm.systems.state_space import StateSpace
@@ -117,7 +117,7 @@ def nyquist(
 
 @styled
 def frequency(
-    found: Mapping[str, StateSpace | FrequencyResponse],
+    found: StateSpace | FrequencyResponse | Mapping[str, StateSpace | FrequencyResponse],
     *,
     channel: tuple[int, int] = (0, 0),
     hz: bool = True,
@@ -129,24 +129,22 @@ def frequency(
     linear approximation also shows the level of noise (dotted) and of distortion (dashed) in one realization.
 
     Args:
-        found: by name, systems (lines) and results of `frf` and `bla` (points).
-        channel: (output, input) index.
+        found: systems (lines) and results of `frf` and `bla` (points), one or several by name.
+        channel: (output, input) index; of several channels the picture names the one it shows.
         hz: frequency axis in Hz instead of rad/s.
         confidence: of the bands.
 
     Raises:
         OptionError: nothing to draw, different dt, or a channel that does not exist.
     """
-    dts = {one.dt for one in found.values()}
-    if len(dts) != 1:
-        raise OptionError(f"{len(found)} responses with dt in {sorted(dts)} s: expected at least one, and one dt")
+    responses = _named(found)
     figure = Figure(figsize=(8.5, 6.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     seen = [_measured(upper, lower, name, one, channel, hz, confidence, i)
-            for i, (name, one) in enumerate(found.items()) if isinstance(one, FrequencyResponse)]  # fmt: skip
-    systems = {n: curves.entry(n, one, channel) for n, one in found.items() if isinstance(one, StateSpace)}
+            for i, (name, one) in enumerate(responses.items()) if isinstance(one, FrequencyResponse)]  # fmt: skip
+    systems = {n: curves.entry(n, one, channel) for n, one in responses.items() if isinstance(one, StateSpace)}
     low = min([*seen, *([curves.lowest(systems)] if systems and not seen else [])])
-    for i, (name, one) in enumerate(found.items()):
+    for i, (name, one) in enumerate(responses.items()):
         if isinstance(one, StateSpace):
             curve = curves.bode_curve(systems[name], name, hz, low)
             here = curve.omega >= low
@@ -154,14 +152,32 @@ def frequency(
             upper.plot(scaled(curve.omega, hz)[here], curve.gain[here, 0], label=name, zorder=3, **line(i))
             lower.plot(scaled(curve.omega, hz)[here], _near_zero(curve.phase[here]), zorder=3, **line(i))
     _limit(upper)
-    units = {_unit(one, channel) for one in found.values()}
+    first = next(iter(responses.values()))
+    outs, ins = tuple(first.output_names or ()), tuple(first.input_names or ())
+    if len(outs) * len(ins) > 1:
+        upper.set_title(f"from {ins[channel[1]]} to {outs[channel[0]]}")
+    units = {_unit(one, channel) for one in responses.values()}
     unit = units.pop() if len(units) == 1 else ""
     upper.set_ylabel(f"magnitude (dB re 1 {unit})" if unit else "magnitude (dB)")
     lower.set_ylabel("phase (degrees)")
     lower.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 1.5, 3, 4.5, 9, 10]))
-    _frequency_axes([upper, lower], low, dts.pop(), hz)
+    _frequency_axes([upper, lower], low, first.dt, hz)
     figure.legend(loc="outside upper left", ncols=2)
     return figure
+
+
+def _named(found: Any) -> dict[str, StateSpace | FrequencyResponse]:
+    """One or several responses by the name in the legend; OptionError unless there are some, of one dt."""
+    if isinstance(found, (StateSpace, FrequencyResponse)):
+        found = {"measured" if isinstance(found, FrequencyResponse) else "G": found}
+    kinds = {type(one) for one in found.values()} if isinstance(found, Mapping) else {type(found)}
+    if not kinds or not kinds <= {StateSpace, FrequencyResponse}:
+        given = ", ".join(sorted(kind.__name__ for kind in kinds)) or "nothing"
+        raise OptionError(f"given {given}: expected systems and results of frf and bla, by name")
+    dts = {one.dt for one in found.values()}
+    if len(dts) != 1:
+        raise OptionError(f"{len(found)} responses with dt in {sorted(dts)} s: expected one dt")
+    return {legend_name(str(name)): one for name, one in found.items()}
 
 
 def _measured(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from l2ssm.analysis.metrics import Array
 from l2ssm.data.record import Record
-from l2ssm.errors import OptionError
+from l2ssm.options import fraction
 
 ComplexArray = NDArray[np.complex128]
 
@@ -63,9 +63,7 @@ class FrequencyResponse:
         >>> round(float(sure.radius(0.95)[0, 0, 0]) ** 2, 6) == round(-float(np.log(0.05)), 6)
         True
         """
-        if not 0 < confidence < 1:
-            raise OptionError(f"confidence is {confidence}, expected a number between 0 and 1")
-        tail = -np.log1p(-confidence)
+        tail = -np.log1p(-fraction("confidence", confidence))
         quantile = tail if np.isinf(self.freedom) else self.freedom * np.expm1(tail / self.freedom)
         return np.asarray(self.std * np.sqrt(quantile), dtype=np.float64)
 

@@ -9,6 +9,7 @@ from l2ssm.analysis.welch import welch_response
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
+from l2ssm.options import integer
 
 WINDOWS = 16  # of Welch's method in all, where none is given, before overlapping
 SHORTEST = 16  # samples
@@ -67,6 +68,6 @@ def in_samples(name: str, value: int, records: list[Record]) -> int:
         OptionError: it is not.
     """
     shortest = min(r.T for r in records)
-    if isinstance(value, bool) or int(value) != value or not 4 <= value <= shortest:
-        raise OptionError(f"{name} is {value}, expected whole samples, 4 to {shortest}")
+    if integer(name, value, 4) > shortest:
+        raise OptionError(f"{name} is {value}, expected at most {shortest} samples, the shortest record")
     return int(value)

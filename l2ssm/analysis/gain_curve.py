@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2ssm.analysis.metrics import Array
-from l2ssm.analysis.subject import Subject, gain_unit, network_of
+from l2ssm.analysis.subject import Subject, each_input, gain_unit, network_of
 from l2ssm.data.plants.base import Plant
 from l2ssm.data.signals import multisine
 from l2ssm.errors import OptionError, SolverError
+from l2ssm.options import integer, positive
 from l2ssm.units import per
 
 System: TypeAlias = Subject | Plant
@@ -61,6 +62,7 @@ def gain_curve(
 
     Raises:
         OptionError: amplitudes, samples or tones out of range, or not a system.
+        DataError: a mean of another size, or not finite.
 
     >>> from l2ssm.systems.state_space import StateSpace
     >>> G = StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]])
@@ -68,11 +70,10 @@ def gain_curve(
     >>> bool(np.ptp(found.gain) < 1e-9), bool(1.99 < found.gain[0] < 2), found.shape[0]
     (True, True, 'sinusoid of 512 samples')
     """
-    size = np.asarray(amplitudes, dtype=np.float64)
-    if size.ndim != 1 or not size.size or not np.all(np.isfinite(size) & (size > 0)):
-        raise OptionError(f"amplitudes are {amplitudes}, expected numbers > 0")
-    if samples < 16 or tones < 1:
-        raise OptionError(f"samples = {samples} and tones = {tones}: expected at least 16 and 1")
+    if np.ndim(amplitudes) != 1 or not len(amplitudes):
+        raise OptionError(f"amplitudes are {amplitudes!r}, expected at least one number > 0")
+    size = np.array([positive("an amplitude", a) for a in amplitudes])
+    samples, tones = integer("samples", samples, 16), integer("tones", tones, 1)
     run, n_u, input_unit, unit = _runner(system, mean, samples)
     shapes = _shapes(samples, tones, n_u, seed)
     base = run(np.zeros((samples, n_u)))
@@ -104,7 +105,7 @@ def _runner(system: System, mean: ArrayLike | None, T: int) -> tuple[Callable[[A
     """(du -> y, number of inputs, unit of the inputs, unit of the gain)."""
     if isinstance(system, Plant):
         plant = system
-        u0 = np.broadcast_to(np.asarray(plant.u_nominal if mean is None else mean, dtype=np.float64), (plant.n_u,))
+        u0 = each_input(plant.u_nominal if mean is None else mean, plant.n_u, "mean")
         x0 = plant.equilibrium(u0)
         ins, outs = (_common(plant.units.get(n, "") for n in ns) for ns in (plant.input_names, plant.output_names))
 
@@ -116,7 +117,7 @@ def _runner(system: System, mean: ArrayLike | None, T: int) -> tuple[Callable[[A
 
         return simulate, plant.n_u, ins, per(outs, ins)
     network = network_of(system)
-    v0 = np.broadcast_to(np.asarray(0.0 if mean is None else mean, dtype=np.float64), (network.n_u,))
+    v0 = each_input(0.0 if mean is None else mean, network.n_u, "mean")
 
     def run(du: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):

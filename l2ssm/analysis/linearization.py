@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.linalg import block_diag
 
 from l2ssm.analysis.connect import series
-from l2ssm.analysis.subject import Array, Subject, network_of
-from l2ssm.errors import DataError, RealizationError
-from l2ssm.systems.interconnection import Interconnection
+from l2ssm.analysis.subject import Array, Subject, each_input, network_of
+from l2ssm.errors import RealizationError
 from l2ssm.systems.layers import Dynamic, Layer, Product, Residual
 from l2ssm.systems.stability import is_schur
 from l2ssm.systems.state_space import StateSpace
@@ -40,28 +39,13 @@ def linearize(model: Subject, u0: ArrayLike = 0.0) -> StateSpace:
     6.0
     """
     network = network_of(model)
-    v = constant_input(network, u0)
+    v = each_input(u0, network.n_u)
     if isinstance(network, StateSpace):
         return network
     names = {id(layer): name for name, layer in network.dynamic_layers().items()}
     G, _ = _chain(network.layers, v, network.dt, names)
     labels = (network.input_names, network.output_names, None, network.input_units, network.output_units)
     return StateSpace(G.A, G.B, G.C, G.D, G.dt, *labels)
-
-
-def constant_input(network: Interconnection | StateSpace, u0: ArrayLike) -> Array:
-    """u0 as (n_u,), one number for all inputs spread over them.
-
-    Raises:
-        DataError: another size, or not finite.
-    """
-    try:
-        given = np.asarray(u0, dtype=np.float64)
-    except (TypeError, ValueError):
-        given = np.array(np.nan)
-    if given.size not in (1, network.n_u) or given.ndim > 1 or not np.all(np.isfinite(given)):
-        raise DataError(f"u0 is {u0!r}, expected {network.n_u} finite numbers, one an input")
-    return np.broadcast_to(given.reshape(-1), (network.n_u,)).copy()
 
 
 def settled(G: StateSpace, v: Array, name: str) -> Array:

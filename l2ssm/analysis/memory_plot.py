@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l2ssm.analysis.style import QUIET, line, styled
 from l2ssm.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,27 +35,24 @@ def memory_figure(t: ArrayLike, signal: ArrayLike, recalled: Mapping[str, ArrayL
     return _draw(t, signal, curves, unit)
 
 
+@styled
 def _draw(t: Any, signal: Any, curves: Mapping[str, Any], unit: str) -> Figure:
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from l2ssm.analysis.style import QUIET, STYLE, line
-
-    with rc_context(STYLE):
-        rows = -(-len(curves) // 2)
-        figure = Figure(figsize=(12, 0.7 + 2.3 * rows), layout="constrained")
-        grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
-        room = 0.15 * float(np.ptp(signal))
-        for i, (name, values) in enumerate(curves.items()):
-            axes = grid.flat[i]
-            error = float(np.sqrt(np.nanmean((values - signal) ** 2)))
-            axes.plot(t, signal, color=QUIET, linewidth=1.0)
-            axes.plot(t, values, **(line(i) | {"linestyle": "-", "linewidth": 1.4}))
-            axes.set_title(f"{name}: RMS error {error:.2g}")
-            axes.set_ylim(float(np.min(signal)) - room, float(np.max(signal)) + room)
-        for axes in grid.flat[len(curves) :]:
-            axes.set_visible(False)
-            grid[-2, 1].tick_params(labelbottom=rows > 1)  # the time axis of the column ends a row earlier
-        figure.supxlabel("time (s)", fontsize="medium")
-        figure.supylabel(f"signal ({unit}), grey; recalled, coloured", fontsize="medium")
+    rows = -(-len(curves) // 2)
+    figure = Figure(figsize=(12, 0.7 + 2.3 * rows), layout="constrained")
+    grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
+    room = 0.15 * float(np.ptp(signal))
+    for i, (name, values) in enumerate(curves.items()):
+        axes = grid.flat[i]
+        error = float(np.sqrt(np.nanmean((values - signal) ** 2)))
+        axes.plot(t, signal, color=QUIET, linewidth=1.0)
+        axes.plot(t, values, **(line(i) | {"linestyle": "-", "linewidth": 1.4}))
+        axes.set_title(f"{name}: RMS error {error:.2g}")
+        axes.set_ylim(float(np.min(signal)) - room, float(np.max(signal)) + room)
+    for axes in grid.flat[len(curves) :]:
+        axes.set_visible(False)
+        grid[-2, 1].tick_params(labelbottom=rows > 1)  # the time axis of the column ends a row earlier
+    figure.supxlabel("time (s)", fontsize="medium")
+    figure.supylabel(f"signal ({unit}), grey; recalled, coloured", fontsize="medium")
     return figure

@@ -14,6 +14,7 @@ from l2ssm.analysis import curves
 from l2ssm.analysis.frequency_plots import scaled
 from l2ssm.analysis.style import ALARM, INK, QUIET, line, marker, styled
 from l2ssm.errors import OptionError
+from l2ssm.options import positive
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.units import per
 
@@ -119,9 +120,7 @@ def _label(grid: Any, G: StateSpace) -> None:
 
 def _samples(systems: Mapping[str, StateSpace], duration: float | None, dt: float) -> int:
     if duration is not None:
-        if not 0 < duration < np.inf:
-            raise OptionError(f"duration is {duration}, expected seconds > 0")
-        return min(max(int(np.ceil(duration / dt)) + 1, 2), LONGEST)
+        return int(min(max(np.ceil(positive("duration", duration, "time in seconds") / dt) + 1, 2), LONGEST))
     modulus = [abs(z) for G in systems.values() for z in G.poles()]
     if any(m >= 1 for m in modulus):
         return 60

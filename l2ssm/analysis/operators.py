@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from l2ssm.analysis.frozen import frozen
-from l2ssm.analysis.linearization import constant_input, settled
-from l2ssm.analysis.subject import Array, Subject, network_of
+from l2ssm.analysis.linearization import settled
+from l2ssm.analysis.subject import Array, Subject, each_input, network_of
 from l2ssm.errors import RealizationError
 from l2ssm.systems.clocked import Clocked
 from l2ssm.systems.interconnection import Interconnection
@@ -48,7 +48,7 @@ def linear_operators(model: Subject, u0: ArrayLike = 0.0) -> dict[str, StateSpac
     True
     """
     network = network_of(model)
-    v = constant_input(network, u0)
+    v = each_input(u0, network.n_u)
     if isinstance(network, StateSpace):
         return {"block0": network}
     layers = network.dynamic_layers()

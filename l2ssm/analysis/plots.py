@@ -17,32 +17,45 @@ from matplotlib.figure import Figure
 from PIL import Image  # what matplotlib writes PNG with
 
 from l2ssm.analysis import curves
+from l2ssm.analysis.band_plots import bode_band_figure as bode_band
+from l2ssm.analysis.band_plots import simulation_band_figure as simulation_band
+from l2ssm.analysis.certificate_plots import sweep_figure as sweep
+from l2ssm.analysis.certificate_plots import tube_figure as tube
 from l2ssm.analysis.compare import Comparison, percent
 from l2ssm.analysis.energy_plots import dissipation, gain, worst
 from l2ssm.analysis.frequency_plots import bode, frequency, nyquist, sigma
+from l2ssm.analysis.horizon_plot import horizon_figure as horizon
 from l2ssm.analysis.memory_plot import memory_figure as memory
 from l2ssm.analysis.operator_plots import impulse, poles, step
 from l2ssm.analysis.residuals import Residuals
-from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, STYLE, line, styled
+from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, STYLE, legend_name, line, styled
 from l2ssm.analysis.subject import measured
+from l2ssm.analysis.validation_plot import validation_figure as validation
 from l2ssm.errors import OptionError
+from l2ssm.options import integer
 
 __all__ = [
     "bode",
+    "bode_band",
     "compare",
     "data_uri",
     "dissipation",
     "frequency",
     "gain",
     "history",
+    "horizon",
     "impulse",
     "memory",
     "nyquist",
     "poles",
     "residuals",
     "sigma",
+    "simulation_band",
     "step",
     "svg",
+    "sweep",
+    "tube",
+    "validation",
     "worst",
 ]
 
@@ -89,13 +102,20 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
         comparison: of `compare`; the fits in the titles are those of all its records.
         record: position of the record to draw.
         span: the time range to draw, in seconds of the record's own time axis.
+
+    Raises:
+        OptionError: a record that there is not, or a span without two of its samples.
     """
+    if integer("record", record, 0) >= len(comparison.records):
+        raise OptionError(f"record is {record}, expected one of the {len(comparison.records)}, counted from 0")
     chosen = comparison.records[record]
     n_y, y, start = len(comparison.output_names), measured(chosen), comparison.n_init
     figure = Figure(figsize=(11, 1.2 + 3.6 * n_y), layout="constrained")
     axes = figure.subplots(2 * n_y, 1, sharex=True, height_ratios=(3, 1.2) * n_y, squeeze=False)[:, 0]
-    begin, end = span or (chosen.t[0], chosen.t[-1])
+    begin, end = (chosen.t[0], chosen.t[-1]) if span is None else span
     seen = (chosen.t >= begin) & (chosen.t <= end)
+    if span is not None and np.sum(seen) < 2:
+        raise OptionError(f"span is {span}, the record from {chosen.t[0]:g} to {chosen.t[-1]:g} s")
     t = chosen.t[seen]
     for i, (name, unit) in enumerate(zip(comparison.output_names, comparison.output_units, strict=True)):
         overlay, strip = axes[2 * i], axes[2 * i + 1]
@@ -104,7 +124,7 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
         fits = []
         for k, (model, outputs) in enumerate(comparison.outputs.items()):
             simulated = curves.clipped(outputs[record][:, i], y[:, i])[seen]
-            overlay.plot(*curves.thinned(t, simulated), label=model if i == 0 else None, **line(k))
+            overlay.plot(*curves.thinned(t, simulated), label=legend_name(model) if i == 0 else None, **line(k))
             _measured(strip, t, y[seen, i] - simulated, known, **(line(k) | {"lw": 1.1}))
             called = f"{model} " if len(comparison.outputs) > 1 else ""
             away = " (far outside the picture)" if np.any(np.isnan(simulated)) else ""
@@ -135,7 +155,8 @@ def residuals(result: Residuals, outputs: int = 4, inputs: int = 3) -> Figure:
         result: of `residuals`.
         outputs, inputs: at most so many rows and input columns are drawn, the first ones.
     """
-    rows, columns = min(outputs, len(result.output_names)), min(inputs, len(result.input_names))
+    rows = min(integer("outputs", outputs, 1), len(result.output_names))
+    columns = min(integer("inputs", inputs, 0), len(result.input_names))
     squares = sorted({j for _, j in result.nonlinear})[:1]
     count = 1 + columns + len(squares)
     figure = Figure(figsize=(1 + count * min(max(10 / count, 2.75), 4.0), 2.3 * rows + 1), layout="constrained")
@@ -165,17 +186,18 @@ def history(steps: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         steps: mappings with "step", and "train_mse" and "valid_mse" (standardised units) where known.
+
+    Raises:
+        OptionError: no finite error in it.
     """
-    if not steps:
-        raise OptionError("the training history is empty")
+    found = curves.errors(steps)
+    if not found:
+        raise OptionError(f"{len(steps)} steps of training without a finite train_mse or valid_mse: nothing to draw")
     figure, x = Figure(figsize=(8.5, 4.2), layout="constrained"), curves.column(steps, "step")
     axes = figure.subplots()
-    for i, (key, label) in enumerate((("train_mse", "training"), ("valid_mse", "validation"))):
-        values = curves.column(steps, key)
-        if np.all(np.isnan(values)):
-            continue
+    for i, (label, values) in enumerate(found.items()):
         axes.plot(x, values, label=label, marker="." if len(x) < 60 else None, **line(i))
-        if key == "valid_mse":
+        if label == "validation":
             best = int(np.nanargmin(values))
             axes.plot(x[best], values[best], "o", ms=11, mfc="none", mec=INK, mew=1.6, label=f"best (step {x[best]:g})")
         if np.nanmin(values) > 0:

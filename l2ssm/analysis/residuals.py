@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from l2ssm.analysis.correlation import centred, cross_correlation, squared, whiteness
-from l2ssm.analysis.subject import Array, Subject, initial_samples, measured, records_of, simulated
+from l2ssm.analysis.subject import Array, Subject, measured, records_of, scored_from, simulated
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import DataError, OptionError
+from l2ssm.errors import DataError
+from l2ssm.options import fraction, integer
 
 WIDEST = 0.6  # a band wider than this cannot show a dependence worth the name
 FEWEST = 10.0  # a residual whose energy sits in fewer samples than this (a diverging run) is not a stationary signal
@@ -154,15 +155,12 @@ def residuals(
         false_alarm: probability that a verdict is an alarm although nothing is wrong, 0 < false_alarm < 0.5.
 
     Raises:
-        OptionError: false_alarm or max_lag out of range, or not a model.
+        OptionError: false_alarm, max_lag or n_init out of range, or not a model.
         DataError: channels or dt that do not fit, a record too short for the lags.
     """
-    if not 0 < false_alarm < 0.5:
-        raise OptionError(f"false_alarm is {false_alarm}, expected a probability between 0 and 0.5")
-    if max_lag < 1:
-        raise OptionError(f"max_lag is {max_lag}, expected at least 1 sample")
+    false_alarm, max_lag = fraction("false_alarm", false_alarm, 0.5), integer("max_lag", max_lag, 1)
     records = records_of(data, model)
-    first = initial_samples(model) if n_init is None else n_init
+    first = scored_from([model], n_init)
     for record in records:
         if record.T - first < 4 * max_lag:
             raise DataError(

@@ -59,13 +59,27 @@ def marker(i: int) -> dict[str, Any]:
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """The same picture in `STYLE`, whatever the caller has set."""
+    """The same picture in `STYLE`, whatever the caller has set; a dollar sign in a name or a unit is a dollar sign."""
 
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         from matplotlib import rc_context
+        from matplotlib.text import Text
 
         with rc_context(STYLE):
-            return draw(*args, **kwargs)
+            figure = draw(*args, **kwargs)
+        for text in figure.findobj(Text):
+            if isinstance(text, Text) and text.get_text():  # ticks have none yet; theirs may be powers of ten
+                text.set_parse_math(False)
+        return figure
 
     return drawn
+
+
+def legend_name(name: str) -> str:
+    """A name as matplotlib shows it in a legend, which leaves out what is empty or starts with an underscore.
+
+    >>> legend_name("_a"), legend_name(""), legend_name("a")
+    (' _a', '(no name)', 'a')
+    """
+    return f" {name}" if name.startswith("_") else name or "(no name)"

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
+from l2ssm.options import integer
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.units import per
@@ -70,6 +71,31 @@ def require_linear(*systems: object) -> None:
 def initial_samples(subject: Subject) -> int:
     """How many samples the simulation uses to find its initial state; 0 for a bare system (zero state)."""
     return 0 if isinstance(subject, (Interconnection, StateSpace)) else int(subject.n_init)
+
+
+def scored_from(models: Iterable[Subject], n_init: int | None) -> int:
+    """The first sample that is scored: n_init, by default the largest that a model's initial state uses.
+
+    Raises:
+        OptionError: no integer, or below what a model has seen of y.
+    """
+    used = max((initial_samples(model) for model in models), default=0)
+    return used if n_init is None else integer("n_init", n_init, used)
+
+
+def each_input(value: ArrayLike, n_u: int, name: str = "u0") -> Array:
+    """The value as (n_u,), one number for all inputs spread over them.
+
+    Raises:
+        DataError: another size, or not finite.
+    """
+    try:
+        given = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.array(np.nan)
+    if given.size not in (1, n_u) or given.ndim > 1 or not np.all(np.isfinite(given)):
+        raise DataError(f"{name} is {value!r}, expected {n_u} finite numbers, one an input")
+    return np.broadcast_to(given.reshape(-1), (n_u,)).copy()
 
 
 def with_unit(name: str, unit: str) -> str:

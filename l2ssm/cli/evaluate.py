@@ -72,9 +72,7 @@ def evaluate(
         found = l2ssm.horizon(model, data, horizon)
         say(f"\n{found}")
         if picture is not None:
-            from l2ssm.analysis.horizon_plot import horizon_figure
-
-            horizon_figure(found).savefig(picture, dpi=150)
+            l2ssm.plots.horizon(found).savefig(picture, dpi=150)
             say(f"wrote {picture}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from l2ssm.analysis import plots
+from l2ssm.analysis import curves, plots
 from l2ssm.analysis.compare import Comparison
 from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.facts import NAME
@@ -106,7 +106,7 @@ def pictures(
             " gain. Right: at which frequencies that difference is."
         )
         found.append(_picture("certificate", "Worst input found", caption, plots.worst(worst, certificate.network)))
-    if history:
+    if history and curves.errors(history):
         caption = "The model is the one with the lowest validation error; a gap that grows afterwards is overfitting."
         found.append(_picture("training", "Training history", caption, plots.history(history)))
     return found

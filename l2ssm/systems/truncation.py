@@ -31,7 +31,7 @@ class Truncation:
     """A system of fewer states, and how it came about.
 
     Attributes:
-        G: the reduced system, block diagonal where its eigenvectors allow it; D is that of the original.
+        G: the reduced system, block diagonal where its eigenvectors allow it; D, names and units of the original.
         project: (order, n_x): the reduced state that stands for a state of the original.
         hankel: (n_x,) Hankel singular values of the original, largest first.
     """
@@ -75,7 +75,8 @@ def balanced_truncation(G: StateSpace, order: int | None = None, tolerance: floa
         project, embed = scale[:, None] * (U[:, :r].T @ see.T), (reach @ Vt[:r].T) * scale
         A, T = _block_diagonal(project @ G.A @ embed)
         project, embed = np.linalg.solve(T, project), embed @ T
-        return Truncation(StateSpace(A, project @ G.B, G.C @ embed, G.D, G.dt), project, hankel)
+        labels = (G.input_names, G.output_names, None, G.input_units, G.output_units)
+        return Truncation(StateSpace(A, project @ G.B, G.C @ embed, G.D, G.dt, *labels), project, hankel)
 
     if tolerance is None:
         return first(min(order or 0, rank))

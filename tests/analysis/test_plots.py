@@ -207,7 +207,7 @@ def test_history_marks_the_best_validation_step() -> None:
     assert figure.axes[0].get_yscale() == "log"
     only_train = plots.history([{"step": 1, "train_mse": 0.0, "valid_mse": None}])
     assert only_train.axes[0].get_yscale() == "linear"
-    with pytest.raises(OptionError, match="empty"):
+    with pytest.raises(OptionError, match="nothing to draw"):
         plots.history([])
 
 
@@ -283,7 +283,7 @@ def test_measured_points_lie_over_the_lines_of_systems() -> None:
         plots.frequency({"measured": own}, channel=(2, 0))
     with pytest.raises(OptionError, match="dt"):
         plots.frequency({"measured": own, "other": random_modes(2, 2, 2, 0.5)})
-    with pytest.raises(OptionError, match="at least one"):
+    with pytest.raises(OptionError, match="given nothing"):
         plots.frequency({})
 
 
