@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from l2ssm.analysis.metrics import Array, Scores, score
-from l2ssm.analysis.subject import Subject, initial_samples, measured, network_of, records_of, simulated
+from l2ssm.analysis.subject import (
+    PredictingModel,
+    Subject,
+    initial_samples,
+    measured,
+    network_of,
+    records_of,
+    scored_from,
+    simulated,
+)
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import OptionError
+from l2ssm.options import integer
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Free-run simulations of several models on the same records.
+    """Free-run simulations of several models on the same records, or their predictions k steps ahead.
 
     Attributes:
         records: the measured records.
@@ -25,6 +37,7 @@ class Comparison:
         n_init: samples at the start of every record that are not scored.
         initial: by model name, the samples its simulation used to find the initial state; 0 is the zero state.
         output_names, output_units: one a channel.
+        k: steps ahead; inf is the free run.
     """
 
     records: list[Record]
@@ -34,6 +47,14 @@ class Comparison:
     initial: dict[str, int]
     output_names: tuple[str, ...]
     output_units: tuple[str, ...]
+    k: float = math.inf
+
+    @property
+    def method(self) -> str:
+        """ "free run", or how far ahead the outputs were predicted."""
+        if math.isinf(self.k):
+            return "free run"
+        return f"{self.k} step{'s' if self.k > 1 else ''} ahead ({self.k * self.records[0].dt:.4g} s)"
 
     @property
     def scored(self) -> int:
@@ -56,45 +77,54 @@ class Comparison:
             "  ".join(f"{v:>{w}}" if r else f"{v:<{w}}" for v, w, r in zip(row, widths, right, strict=True)).rstrip()
             for row in rows
         ]
-        records = f"free run, {len(self.records)} record(s)"
+        records = f"{self.method}, {len(self.records)} record(s)"
         return "\n".join([*lines, f"{records}, {self.scored} samples scored, the first {self.n_init} of each not"])
 
     def __str__(self) -> str:
         return self.table
 
 
-def compare(data: Dataset | Record, models: Mapping[str, Subject], n_init: int | None = None) -> Comparison:
+def compare(
+    data: Dataset | Record, models: Mapping[str, Subject], n_init: int | None = None, *, k: float = math.inf
+) -> Comparison:
     """Simulate every model on every record and score all of them on the same samples y[n_init:].
 
     A fitted model finds its initial state from its own first `n_init` samples; an `Interconnection` or a `StateSpace`
-    starts from the zero state.
+    starts from the zero state. How the error grows with k: `horizon`.
 
     Args:
         data: records with outputs; those that were not measured are not scored.
         models: by the name to show.
         n_init: samples not scored; default the largest n_init of the models.
+        k: predict so many steps ahead instead, by models with a noise model (`fit_noise`); inf is the free run.
 
     Raises:
-        OptionError: no model, something that is not a model, or an n_init below what a model has seen of y.
+        OptionError: no model, a name that is no text, something that is not a model, an n_init below what a model has
+            seen of y, a k that is neither an integer >= 1 nor inf, or a model without the noise model that it needs.
         DataError: channels or dt of the data and of a model differ, no sample left to score.
     """
-    if not isinstance(models, Mapping) or not models:
-        raise OptionError('no model to compare; expected a mapping such as {"LRU": model}')
+    if not isinstance(models, Mapping) or not models or not all(isinstance(name, str) for name in models):
+        raise OptionError('no model to compare, or one without a name; expected a mapping such as {"LRU": model}')
+    k = math.inf if k == math.inf else integer("k", k, 1)
     for model in models.values():
-        records = records_of(data, model, missing=True)
+        records = records_of(data, model, missing=math.isinf(k))
     initial = {name: initial_samples(model) for name, model in models.items()}
-    first = max(initial.values()) if n_init is None else n_init
-    for name, used in initial.items():
-        if used > first:
-            raise OptionError(
-                f"n_init = {first}, but model {name!r} reads the first {used} outputs; expected n_init >= {used}"
-            )
-    outputs = {name: simulated(model, records) for name, model in models.items()}
+    first = scored_from(models.values(), n_init)
+    outputs = {name: _outputs(name, model, records, k) for name, model in models.items()}
     y = [measured(record) for record in records]
     scores = {name: score(y, simulation, first, missing=True) for name, simulation in outputs.items()}
     network = network_of(next(iter(models.values())))
     names, units = _output_labels(records[0], tuple(network.output_units or ()))
-    return Comparison(records, outputs, scores, first, initial, names, units)
+    return Comparison(records, outputs, scores, first, initial, names, units, k)
+
+
+def _outputs(name: str, model: Subject, records: list[Record], k: float) -> list[Array]:
+    """The free run of every record, or its prediction k steps ahead."""
+    if math.isinf(k):
+        return simulated(model, records)
+    if getattr(model, "noise", None) is None:
+        raise OptionError(f"model {name!r} has no noise model to predict with; fit_noise returns one that has")
+    return [np.asarray(cast(PredictingModel, model).predict(record, k=k), dtype=np.float64) for record in records]
 
 
 def percent(fit: float, digits: int = 1) -> str:

@@ -5,29 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 
 from l2ssm.analysis.compare import percent
 from l2ssm.analysis.metrics import Array, Scores, score
-from l2ssm.analysis.subject import FittedModel, measured, records_of
+from l2ssm.analysis.subject import PredictingModel, measured, records_of, scored_from
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import OptionError
 
 STEPS = (1, 2, 5, 10, 20, 50, 100)
-
-
-class PredictingModel(FittedModel, Protocol):
-    """A fitted model with a noise model."""
-
-    @property
-    def noise(self) -> Any:
-        """Has `deviation(k)`, the standard deviation (n_y,) of the k-step prediction error to expect; or None."""
-
-    def predict(self, data: Any, *, k: float = 1) -> Any:
-        """y (T, n_y) of one record, k steps ahead; the free run for k = inf."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +74,7 @@ def horizon(
     """
     if not steps:
         raise OptionError("steps is empty: expected at least one number of steps ahead")
-    first = model.n_init if n_init is None else n_init
-    if first < model.n_init:
-        raise OptionError(f"n_init = {first}, but the model reads the first {model.n_init} outputs")
+    first = scored_from([model], n_init)
     records = records_of(data, model)
     ks = (*sorted(set(steps)), math.inf)
     y = [measured(record) for record in records]

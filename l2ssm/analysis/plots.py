@@ -96,7 +96,7 @@ def data_uri(figure: Figure, largest: int = 300_000) -> str:
 
 @styled
 def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] | None = None) -> Figure:
-    """Measured and simulated outputs of one record over time (s), and the error of every model below each.
+    """Measured and simulated (or predicted) outputs of one record over time (s), the error of every model below each.
 
     Args:
         comparison: of `compare`; the fits in the titles are those of all its records.
@@ -138,7 +138,8 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
                 a.axvspan(chosen.t[0], chosen.t[0] + start * chosen.dt, color=BAND, alpha=0.7, lw=0,
                           label="initial state, not scored" if (i, a) == (0, overlay) else None)  # fmt: skip
     which = f", record {chosen.name!r} (1 of {len(comparison.records)})" if len(comparison.records) > 1 else ""
-    axes[-1].set_xlabel(f"time (s){which}")
+    ahead = "" if np.isinf(comparison.k) else f", predicted {comparison.method}"
+    axes[-1].set_xlabel(f"time (s){which}{ahead}")
     axes[-1].set_xlim(begin, end)
     figure.align_ylabels(axes)
     figure.legend(loc="outside upper left", ncols=min(4, 2 + len(comparison.outputs)))

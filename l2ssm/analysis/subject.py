@@ -38,6 +38,17 @@ class FittedModel(Protocol):
         """The free run: y (T, n_y) of one record."""
 
 
+class PredictingModel(FittedModel, Protocol):
+    """A fitted model with a noise model."""
+
+    @property
+    def noise(self) -> Any:
+        """Has `deviation(k)`, the standard deviation (n_y,) of the k-step prediction error to expect; or None."""
+
+    def predict(self, data: Any, *, k: float = 1) -> Any:
+        """y (T, n_y) of one record, k steps ahead; the free run for k = inf."""
+
+
 Subject: TypeAlias = FittedModel | Interconnection | StateSpace
 
 
@@ -80,7 +91,10 @@ def scored_from(models: Iterable[Subject], n_init: int | None) -> int:
         OptionError: no integer, or below what a model has seen of y.
     """
     used = max((initial_samples(model) for model in models), default=0)
-    return used if n_init is None else integer("n_init", n_init, used)
+    first = used if n_init is None else integer("n_init", n_init, 0)
+    if first < used:
+        raise OptionError(f"n_init = {first}, but a model reads the first {used} outputs; expected n_init >= {used}")
+    return first
 
 
 def each_input(value: ArrayLike, n_u: int, name: str = "u0") -> Array:

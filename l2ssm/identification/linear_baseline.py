@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from l2ssm.data.record import Record
 from l2ssm.errors import DataError
 from l2ssm.identification.linear_orders import falling_orders, start_is_known
 from l2ssm.networks.scaling import Scaling
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine, Dynamic
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.subspace import Pair, free_responses
 
@@ -44,18 +48,40 @@ class LinearBaseline:
     standardised_peak: float
     seconds: float
 
+    @cached_property
+    def network(self) -> Interconnection:
+        """The same between physical channels: u - mean, G, y + mean; what `compare` and `write_report` look at."""
+        G = self.G
+        before = Affine(np.eye(G.n_u), -self.scaling.u_mean)
+        after = Affine(np.eye(G.n_y), self.scaling.y_mean)
+        labels = (tuple(names or ()) for names in (G.input_names, G.output_names, G.input_units, G.output_units))
+        return Interconnection((before, Dynamic(G), after), G.dt, *labels)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Empty: there are no options behind it."""
+        return {}
+
     @property
     def n_parameters(self) -> int:
         """Those of the transfer function, n_x (n_u + n_y) + n_u n_y: coordinates of the state do not count."""
         G = self.G
         return G.n_x * (G.n_u + G.n_y) + G.n_u * G.n_y
 
-    def simulate(self, data: Dataset) -> list[Array]:
-        """The free run (T, n_y) of each record.
+    @overload
+    def simulate(self, data: Dataset) -> list[Array]: ...
+
+    @overload
+    def simulate(self, data: Record) -> Array: ...
+
+    def simulate(self, data: Dataset | Record) -> list[Array] | Array:
+        """The free run (T, n_y) of a record, or a list of those of several.
 
         Args:
             data: records; the first n_init outputs of each are read.
         """
+        if isinstance(data, Record):
+            return self.simulate(Dataset([data]))[0]
         mean_u, mean_y = self.scaling.u_mean, self.scaling.y_mean
         pairs = [(record.u - mean_u, record.y - mean_y) for record in data if record.y is not None]
         return [mean_y + free_run(self.G, u, y, self.n_init) for u, y in pairs]
@@ -118,7 +144,9 @@ def fit_linear(train: Dataset | Record, n_init: int) -> LinearBaseline:
             break
     assert best is not None
     to, of = stats.y_std[:, None], stats.u_std
-    G = StateSpace(best.A, best.B / of, to * best.C, to * best.D / of, train.dt)
+    units = ([train.units.get(name, "") for name in names] for names in (train.input_names, train.output_names))
+    labels = (train.input_names, train.output_names, None, *units)
+    G = StateSpace(best.A, best.B / of, to * best.C, to * best.D / of, train.dt, *labels)
     return LinearBaseline(G, scaling, n_init, float(best.hinf().upper), time.monotonic() - began)
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
+import l2ssm as ls
+from l2ssm.analysis import plots
 from l2ssm.analysis.compare import compare
+from l2ssm.analysis.residuals import residuals
+from l2ssm.analysis.summary import analyse
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
+from l2ssm.identification.initial import InitialState
+from l2ssm.identification.model import Model
+from l2ssm.networks.scaling import Scaling
+from l2ssm.systems.interconnection import Interconnection
+from l2ssm.systems.layers import Affine, Dynamic
 from l2ssm.systems.state_space import StateSpace
 
 from .systems_under_test import FakeModel, network, random_modes
@@ -80,3 +90,67 @@ def test_a_model_alone_is_not_a_mapping_of_models():
     record = Record(np.arange(10.0), np.arange(10.0), 1.0)
     with pytest.raises(OptionError, match="expected a mapping such as"):
         compare(record, G)
+
+
+def test_models_are_compared_k_steps_ahead() -> None:
+    rng = np.random.default_rng(0)
+    G = random_modes(2, 1, 1, 4.0, output_names=("h",), output_units=("mm",))
+    u = rng.standard_normal((1500, 1))
+    slow = lfilter([0.1], [1.0, -0.95], rng.standard_normal((1500, 1)), axis=0)
+    record = Record(u, G.simulate(u) + slow, 4.0, output_names=("h",), units={"h": "mm"})
+    one = np.ones(1)
+    models = {}
+    for name, gain in (("m0", 1.0), ("m1", 0.9)):
+        net = Interconnection((Dynamic(G), Affine([[gain]], [0.0])), 4.0, ("u",), ("h",), ("",), ("mm",))
+        models[name] = ls.fit_noise(
+            Model(net, Scaling(0 * one, one, 0 * one, one), InitialState("zero", 0), {}), record
+        )
+    result = compare(record, models, k=5)
+    for name, model in models.items():
+        np.testing.assert_array_equal(result.outputs[name][0], model.predict(record, k=5))
+        np.testing.assert_array_equal(result.scores[name].rmse, ls.horizon(model, record, [5]).rmse[0])
+    assert result.table.splitlines()[-1].startswith("5 steps ahead (20 s), 1 record(s)")
+    assert plots.compare(result).axes[-1].get_xlabel() == "time (s), predicted 5 steps ahead (20 s)"
+    free = compare(record, models)
+    assert np.all(result.scores["m0"].rmse < free.scores["m0"].rmse)
+
+    drawn = plots.horizon({name: ls.horizon(model, record, [1, 5]) for name, model in models.items()})
+    assert [t.get_text() for t in drawn.legends[0].get_texts()] == ["m0", "m1"]
+    assert drawn.axes[0].get_ylabel() == "RMSE of h (mm)"
+    with pytest.raises(OptionError, match="expected at least one"):
+        plots.horizon({})
+    with pytest.raises(OptionError, match="model 'bare' has no noise model"):
+        compare(record, {**models, "bare": G}, k=5)
+    for k in (0, 2.5, np.nan, "a"):
+        with pytest.raises(OptionError, match="k is "):
+            compare(record, models, k=k)
+
+
+def test_a_linear_baseline_is_a_model_like_others() -> None:
+    data = ls.plants.CascadedTanks().experiment(seed=0)
+    linear = ls.fit_linear(data["train"], n_init=50)
+    result = compare(data["test"], {"linear": linear})
+    np.testing.assert_array_equal(result.outputs["linear"][0], linear.simulate(data["test"]))
+    np.testing.assert_array_equal(result.scores["linear"].rmse, linear.scores(data["test"]).rmse)
+    u = data["test"].u
+    expected = linear.scaling.y_mean + linear.G.simulate(u - linear.scaling.u_mean)
+    np.testing.assert_allclose(linear.network.simulate(u), expected, rtol=0, atol=1e-10)
+    assert (linear.network.input_names, linear.network.output_units) == (("u",), ("V",))
+    facts = analyse(linear, data=data["test"])
+    assert facts["fit"]["outputs"][0]["rmse"] == linear.scores(data["test"]).rmse[0]
+    assert [*facts["operators"]] == ["block0"]
+
+
+@pytest.mark.parametrize("name", [1, None])
+def test_a_model_has_a_name(name: object) -> None:
+    G = random_modes(1, 1, 1)
+    with pytest.raises(OptionError, match="without a name"):
+        compare(_data(G), {name: G})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("n_init", [1.5, "a", -1, True])
+def test_the_first_scored_sample_is_a_number(n_init: object) -> None:
+    G = random_modes(1, 1, 1)
+    for call in (lambda: compare(_data(G), {"a": G}, n_init), lambda: residuals(G, _data(G), n_init)):
+        with pytest.raises(OptionError, match="n_init is"):
+            call()
