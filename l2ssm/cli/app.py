@@ -116,7 +116,7 @@ def fit(
     n_x: States = 8,
     initial: Initial = "encoder",
     n_init: InitSamples = None,
-    window: Annotated[int, typer.Option(help="samples of a training window")] = 512,
+    window: Annotated[int | None, typer.Option(help="samples of a training window")] = None,
     carry_state: CarryState = False,
     steps: Annotated[int | None, typer.Option(help="optimiser steps at most; default 2000 to 15000 by samples")] = None,
     refine_steps: Annotated[int | None, typer.Option(help="then steps of L-BFGS; default a twentieth")] = None,

@@ -59,8 +59,8 @@ def fit(
     initial: str = "encoder",
     n_init: int | None = None,
     horizon: int | None = None,
-    window: int = 512,
-    batch: int = 8,
+    window: int | None = None,
+    batch: int | None = None,
     carry_state: bool = False,
     steps: int | None = None,
     refine_steps: int | None = None,
@@ -112,7 +112,9 @@ def fit(
         horizon: the errors of predictions 1, ..., horizon steps ahead are minimised instead of those of the free run,
             in training, validation and `info["valid_loss"]`: windows are n_init + horizon samples long, each from the
             state that the encoder reads from its first n_init. `info["valid_rmse"]` stays that of the free run.
-        window, batch: training windows: samples, number.
+        window: samples of a training window; default 512, or, where that is more, twice the correlation time of the
+            slowest output, at most 4096.
+        batch: windows a step; default 8, less where windows are longer than 512, so that a step stays as long.
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.
         steps: optimiser steps at most; default one for five training samples, between 2000 and 15000.
@@ -195,7 +197,7 @@ def fit(
         }
         file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions(), "work": work.about})
     spread, judged = data.fixed_batches(options)
-    with threads_for(12.0 * batch * window * layers * d_model * (n_x + d_model)):
+    with threads_for(12.0 * options.batch * options.window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
             data.windows(options),

@@ -12,6 +12,7 @@ import numpy as np
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
+from l2ssm.identification.default_window import SHORTEST, default_window
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.losses import Loss, checked_loss
 from l2ssm.options import integer, positive
@@ -20,11 +21,12 @@ PRIOR = 100.0  # samples that the weight decay is worth: it is this over the num
 DECAY = 0.1
 STEPS = 2000, 15000  # least and most by default
 VALIDATIONS, LEAST_EVERY = 50, 100  # in a default fit; steps between two of them, at least
+BATCH, FEWEST = 8, 2  # windows a step: of the shortest default windows, and of the longest
 SLOWEST = 0.25  # longest initial time constant, as a fraction of the samples a state lives for in training
 
-LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "window": 1, "batch": 1, "seed": 0}
+LEAST = {"layers": 1, "d_model": 1, "n_x": 1, "seed": 0}
 LEAST_OR_NONE = {"static_layers": 1, "hidden": 1, "n_init": 0, "steps": 1, "refine_steps": 0, "patience": 1,
-                 "validate_every": 1, "monitor": 1, "horizon": 1, "shards": 0}  # fmt: skip
+                 "validate_every": 1, "monitor": 1, "horizon": 1, "window": 1, "batch": 1, "shards": 0}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,10 @@ class FitOptions:
                     f"{values['initial']!r}, and no carry_state"
                 )
             values["window"] = values["n_init"] + values["horizon"]
+        if values["window"] is None:
+            values["window"] = SHORTEST if values["carry_state"] else default_window(train)
+        if values["batch"] is None:
+            values["batch"] = max(FEWEST, min(BATCH, BATCH * SHORTEST // values["window"]))
         lives = math.inf if values["carry_state"] else values["window"]
         values["slowest"] = SLOWEST * min(lives, max(record.T for record in train))
         if values["steps"] is None:
