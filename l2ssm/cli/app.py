@@ -127,6 +127,7 @@ def fit(
     ] = None,
     starts: Starts = 1,
     search: Search = None,
+    nproc: Annotated[int | None, typer.Option(help="processes that share the fit out; killed ones start again")] = None,
 ) -> None:
     """Fit a model to a file or a benchmark; write model.l2ssm."""
     import l2ssm
@@ -153,6 +154,7 @@ def fit(
         checkpoint=checkpoint,
         starts=starts,
         search=named_values(search, "--search") or None,
+        nproc=nproc,
         progress=training_progress,
         **sizes,
         **gain,

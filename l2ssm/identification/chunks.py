@@ -76,13 +76,19 @@ def check_chunks(model: DeepSSM) -> None:
             )
         if type(block.cell).forward not in (DiagonalCell.forward, DiagonalSelective.forward):
             raise OptionError(
-                f"sequence_parallel: {type(block.cell).__name__} is no diagonal recurrence, linear in its state, "
-                "so its chunks cannot be joined; expected a cell such as lru, s4d, s5, bounded, s6 or rglru"
+                f"sequence_parallel: {type(block.cell).__name__} does not run as a diagonal recurrence that is linear "
+                "in its state, so its chunks cannot be joined; expected a cell such as lru, s4d, s5, bounded or rglru"
             )
 
 
 def chunk(batch: Batch, here: Place) -> Batch:
-    """This process's part of the time axis; features and what continues are those of the windows."""
+    """This process's part of the time axis; features and what continues are those of the windows.
+
+    Raises:
+        OptionError: fewer samples than processes.
+    """
     time = batch.u.shape[1]
+    if time < here.size:
+        raise OptionError(f"sequence_parallel: {here.size} processes share {time} samples, expected at least one each")
     span = slice(time * here.rank // here.size, time * (here.rank + 1) // here.size)
     return dataclasses.replace(batch, u=batch.u[:, span], y=batch.y[:, span], scored=batch.scored[:, span])

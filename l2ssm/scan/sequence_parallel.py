@@ -31,12 +31,12 @@ _active: ContextVar[bool] = ContextVar("l2ssm_sequence_parallel", default=False)
 def sequence_parallel() -> Iterator[None]:
     """Inside the block every scan is that of one process's chunk of the time axis.
 
-    The processes of the default group of torch.distributed hold consecutive chunks, in the order of their ranks and not
-    necessarily of one length, have the same batch and the same parameters, and call the same scans. An initial state
-    counts in the first one; the end state of the last one is that of the whole. Values and gradients are those of one
-    scan over all chunks: gradients of a loss that is a sum over time are the sum over the processes of theirs, and all
-    of them have to take the gradient. What looks along time in another way than by `lti_scan` and `diag_scan` - a
-    convolution, attention, a scan backwards - is not seen here: a model is checked by `fit` before.
+    The processes of the default group of torch.distributed hold consecutive chunks, in the order of their ranks, not
+    necessarily of one length but of at least one sample, have the same batch and the same parameters, and call the same
+    scans. An initial state counts in the first one; the end state of the last one is that of the whole. Values and
+    gradients are those of one scan over all chunks: the gradient of a loss that is a sum over time is the sum over the
+    processes of theirs, and all of them have to take it. What looks along time in another way than by `lti_scan` and
+    `diag_scan` - a convolution, attention, a scan backwards - is not seen here: `fit` checks a model before.
 
     Raises:
         OptionError: there is no process group; or inside, a `dense_scan`.
