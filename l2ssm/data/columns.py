@@ -126,13 +126,16 @@ def records_from_columns(columns: Columns, chosen: Selection) -> list[Record]:
     names = [columns.names[position] for position in positions]
     values = np.column_stack([columns.numbers(position) for position in positions])
     time = None if chosen.time is None else _instants(columns, chosen.time)
-    values, time = _without_empty_tail(values, time)
+    filled = filled_rows(values) or len(values)
+    values, time = values[:filled], None if time is None else time[:filled]
     _check_lengths(values, names, columns.where, chosen.dropna)
     n_u = len(chosen.input_keys)
     about = {"units": chosen.units, "input_names": names[:n_u], "output_names": names[n_u:]}
-    dt = None if chosen.dt is None else _dt_of(columns, chosen.dt)
+    dt = chosen.dt
+    if isinstance(dt, str):
+        dt = constant_dt(columns.numbers(columns.position(dt)), dt, columns.where)
     records: list[Record] = []
-    for name, rows in _groups(columns, chosen, values.shape[0]):
+    for name, rows in groups(columns, chosen, values.shape[0]):
         part = values[rows]
         u, y = part[:, :n_u], part[:, n_u:] if chosen.output_keys else None
         records += sampled_records(u, y, None if time is None else time[rows], dt, chosen, name=name, about=about)
@@ -148,11 +151,10 @@ def _instants(columns: Columns, key: Key) -> FloatArray:
         return seconds_of(columns.labels(position), key)
 
 
-def _without_empty_tail(values: FloatArray, time: FloatArray | None) -> tuple[FloatArray, FloatArray | None]:
-    """Without the last rows in which every chosen channel is empty: padding of columns shorter than the file."""
+def filled_rows(values: FloatArray) -> int:
+    """Rows but for the last ones in which every channel is empty: padding of columns shorter than the file."""
     filled = np.flatnonzero(~np.isnan(values).all(axis=1))
-    stop = int(filled[-1]) + 1 if filled.size else values.shape[0]
-    return values[:stop], None if time is None else time[:stop]
+    return int(filled[-1]) + 1 if filled.size else 0
 
 
 def _check_lengths(values: FloatArray, names: list[str], where: str, dropna: str | None) -> None:
@@ -174,23 +176,24 @@ def _check_lengths(values: FloatArray, names: list[str], where: str, dropna: str
         )
 
 
-def _dt_of(columns: Columns, dt: float | str) -> float:
-    """dt itself, or the first value of the column it names."""
-    if not isinstance(dt, str):
-        return dt
-    column = columns.numbers(columns.position(dt))
+def constant_dt(column: FloatArray, name: str, where: str) -> float:
+    """The first value of a column that holds dt.
+
+    Raises:
+        DataError: it is empty there, or varies.
+    """
     if np.isnan(column[0]):
-        raise DataError(f"column {dt!r} of {columns.where} has no dt in its first row")
+        raise DataError(f"column {name!r} of {where} has no dt in its first row")
     filled = column[~np.isnan(column)]
     if not np.all(filled == filled[0]):
         raise DataError(
-            f"column {dt!r} of {columns.where} varies ({filled.min():g} .. {filled.max():g}), so it is no dt;"
-            f" for a column of instants use time={dt!r}"
+            f"column {name!r} of {where} varies ({filled.min():g} .. {filled.max():g}), so it is no dt;"
+            f" for a column of instants use time={name!r}"
         )
     return float(column[0])
 
 
-def _groups(columns: Columns, chosen: Selection, rows: int) -> list[tuple[str, NDArray[Any]]]:
+def groups(columns: Columns, chosen: Selection, rows: int) -> list[tuple[str, NDArray[Any]]]:
     """(name, rows) of each record, in order of appearance."""
     if chosen.record is None:
         return [(chosen.name, np.arange(rows))]
@@ -203,6 +206,15 @@ def _groups(columns: Columns, chosen: Selection, rows: int) -> list[tuple[str, N
 
 def _label(value: Any) -> str:
     return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
+
+
+def require_time(chosen: Selection) -> None:
+    """DataError unless dt or the instants are chosen."""
+    if chosen.dt is None and chosen.time is None:
+        raise DataError(
+            "the sampling time is unknown: pass dt=<seconds>, dt=<name of a column or variable holding it>,"
+            " or time=<name of the time column>"
+        )
 
 
 def sampled_records(
@@ -220,11 +232,7 @@ def sampled_records(
     Raises:
         DataError: neither time nor dt, both and contradicting, or non-uniform time without `resample`.
     """
-    if dt is None and time is None:
-        raise DataError(
-            "the sampling time is unknown: pass dt=<seconds>, dt=<name of a column or variable holding it>,"
-            " or time=<name of the time column>"
-        )
+    require_time(chosen)
     if chosen.resample is None:
         t0 = 0.0 if time is None else float(time[0])
         step = dt if time is None else uniform_dt(time, name, expected=dt)

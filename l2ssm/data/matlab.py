@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import numpy as np
 
 from l2ssm.data.limits import check_expansion
 from l2ssm.data.matlab_sizes import check_matlab_sizes
-from l2ssm.errors import DataError
+from l2ssm.errors import DataError, L2ssmError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
@@ -69,6 +72,27 @@ def read_hdf5(path: Path) -> dict[str, Any]:
     Raises:
         DataError: h5py is not installed, or the file cannot be read.
     """
+    with opened_hdf5(path) as variables:
+        claimed = sum(array.size for found in variables.values() for array in _listed(found))
+        check_expansion(claimed, path.stat().st_size, str(path))
+        return {name: _loaded(found) for name, found in variables.items()}
+
+
+def _listed(found: Hdf5Array | list[Hdf5Array]) -> list[Hdf5Array]:
+    return found if isinstance(found, list) else [found]
+
+
+def _loaded(found: Hdf5Array | list[Hdf5Array]) -> Any:
+    return [array.whole() for array in found] if isinstance(found, list) else found.whole()
+
+
+@contextmanager
+def opened_hdf5(path: Path) -> Iterator[dict[str, Hdf5Array | list[Hdf5Array]]]:
+    """name -> array, or list of arrays for a cell array, of an HDF5 file that is open meanwhile; nothing is read yet.
+
+    Raises:
+        DataError: see `read_hdf5`.
+    """
     try:
         import h5py
     except ImportError:
@@ -77,20 +101,56 @@ def read_hdf5(path: Path) -> dict[str, Any]:
         ) from None
     try:
         with h5py.File(path, "r") as file:
-            return _Walk(file, path).variables
-    except DataError:
+            yield _Walk(file, path).variables
+    except L2ssmError:
         raise
     except Exception as error:  # h5py raises many kinds for what is damaged
         raise DataError(f"{path} cannot be read as HDF5: {error}") from None
+
+
+@dataclass(frozen=True)
+class Hdf5Array:
+    """Numbers in an open HDF5 file, in MATLAB's own order of dimensions if MATLAB wrote them."""
+
+    dataset: Any
+
+    @property
+    def transposed(self) -> bool:
+        """Whether MATLAB wrote it."""
+        return "MATLAB_class" in self.dataset.attrs
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array."""
+        if self.dataset.attrs.get("MATLAB_empty", 0):
+            return (0, 0)
+        return tuple(self.dataset.shape[::-1] if self.transposed else self.dataset.shape)
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return int(self.dataset.size * self.dataset.dtype.itemsize)
+
+    def whole(self) -> Any:
+        """The array."""
+        if 0 in self.shape:
+            return np.zeros(self.shape)
+        return self.part(tuple(slice(None) for _ in self.shape))
+
+    def part(self, where: tuple[slice, ...]) -> Any:
+        """A part of the array, one slice a dimension."""
+        values = np.asarray(self.dataset[where[::-1] if self.transposed else where])
+        if values.dtype.names == ("real", "imag"):
+            values = values["real"] + 1j * values["imag"]
+        return values.T if self.transposed else values
 
 
 class _Walk:
     """The variables of an HDF5 file; no link or data set leads out of it, no group is entered twice."""
 
     def __init__(self, file: Any, path: Path) -> None:
-        self.variables: dict[str, Any] = {}
+        self.variables: dict[str, Hdf5Array | list[Hdf5Array]] = {}
         self._file, self._path, self._seen = file, path, set[int]()
-        self._claimed = 0
         self._enter(file, "")
 
     def _enter(self, group: Any, prefix: str) -> None:
@@ -116,26 +176,15 @@ class _Walk:
         import h5py
 
         if item.dtype == h5py.ref_dtype:
-            cells = self._values(item, name)
-            ordered = cells.T.ravel(order="F") if item.shape else cells.ravel()
-            self.variables[name] = [self._array(self._file[cell], name) for cell in ordered]
+            check_expansion(item.size * item.dtype.itemsize, self._path.stat().st_size, str(self._path))
+            self._inside(item, name)
+            self.variables[name] = [self._inside(self._file[cell], name) for cell in np.asarray(item).ravel()]
         elif item.dtype.names == ("real", "imag") or (
             item.dtype.kind in "buifc" and item.attrs.get("MATLAB_class", b"double") != b"char"
         ):
-            self.variables[name] = self._array(item, name)
+            self.variables[name] = self._inside(item, name)
 
-    def _array(self, dataset: Any, name: str) -> Any:
-        """The numbers of a data set, in MATLAB's own order of dimensions if MATLAB wrote it."""
-        if dataset.attrs.get("MATLAB_empty", 0):
-            return np.zeros((0, 0))
-        values = self._values(dataset, name)
-        if values.dtype.names == ("real", "imag"):
-            values = values["real"] + 1j * values["imag"]
-        return values.T if "MATLAB_class" in dataset.attrs else values
-
-    def _values(self, dataset: Any, name: str) -> Any:
+    def _inside(self, dataset: Any, name: str) -> Hdf5Array:
         if dataset.is_virtual or dataset.external:
             raise DataError(f"{self._path}: the numbers of {name!r} are in other files; copy them into this one")
-        self._claimed += dataset.size * dataset.dtype.itemsize
-        check_expansion(self._claimed, self._path.stat().st_size, str(self._path))
-        return np.asarray(dataset)
+        return Hdf5Array(dataset)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from l2ssm.data.arrays import FloatArray, as_samples
+from l2ssm.data import importing
 from l2ssm.data.columns import Columns, Key, Selection, records_from_columns
 from l2ssm.data.dataset import Dataset
-from l2ssm.data.delimited import read_delimited
-from l2ssm.data.limits import check_expansion
+from l2ssm.data.delimited import delimited_blocks, read_delimited
+from l2ssm.data.hdf5_blocks import hdf5_blocks
 from l2ssm.data.matlab import is_hdf5, read_hdf5, read_matlab
-from l2ssm.data.numpy_files import read_npy, read_npz
+from l2ssm.data.numpy_files import npy_blocks, npy_columns, read_npy, read_npz
+from l2ssm.data.parquet import parquet_blocks, read_parquet
 from l2ssm.data.record import Record
 from l2ssm.data.store import is_store, read_store
 from l2ssm.data.variables import records_from_variables
@@ -41,16 +42,22 @@ def read(
     delimiter: str | None = None,
     decimal: str | None = None,
     header: bool | None = None,
+    store: str | os.PathLike[str] | None = None,
+    dtype: str = "float32",
 ) -> Dataset:
-    """Records from a CSV, .mat (v4 to v7.3), .npz, .npy, parquet or HDF5 file, or from a pandas DataFrame.
+    """Records from a CSV, .mat (v4 to v7.3), .npz, .npy, parquet or HDF5 file, a pandas DataFrame, or a store.
 
     The sampling time comes from `dt` or from the instants in `time`; one of the two is needed, and both must agree.
     In a .mat, .npz or HDF5 file `inputs` and `outputs` are names of variables ("v[0]" is the first channel of v, "s.v"
     field v of struct s) and every cell of a cell array is a record. Empty rows at the end of a table pad columns
     shorter than the file and do not count.
 
+    With `store` the samples go from the file to a new store, block by block, and are read from there when they are
+    needed; a variable of a .mat file before v7.3, or of an .npz file, can be read only whole. The folder of a store is
+    a source too, alone: it holds what the other arguments say.
+
     Args:
-        source: path of the file, or a DataFrame.
+        source: path of the file or of the folder of a store, or a DataFrame.
         inputs: column or variable names (in tables also positions, from 0) of the inputs.
         outputs: the same for the outputs; None for inputs only.
         time: column or variable of the instants: seconds, dates or durations.
@@ -65,6 +72,8 @@ def read(
         delimiter: of a text file; default found by looking. " " is any white space.
         decimal: "." or "," in a text file; default found by looking.
         header: whether the first row of a text file holds names; default found by looking.
+        store: folder to make, see `Dataset.save`; with it no resample and no dropna="split" of what is read in blocks.
+        dtype: of the numbers in the store, "float32" or "int16".
 
     Raises:
         MissingDataError: there is no such file.
@@ -76,7 +85,7 @@ def read(
     is_frame = pandas is not None and isinstance(source, pandas.DataFrame)
     path = None if is_frame else _existing(source)
     if path is not None and path.is_dir():
-        options = (time, dt, record, dropna, resample, units, name, delimiter, decimal, header)
+        options = (time, dt, record, dropna, resample, units, name, delimiter, decimal, header, store)
         if inputs != () or outputs != () or time_axis != 0 or any(option is not None for option in options):
             raise OptionError(f"{path} is a store, which says its channels and its sampling time: give nothing but it")
         return Dataset(read_store(path))
@@ -84,9 +93,37 @@ def read(
         raise OptionError("outputs is empty: name at least one output column or variable, or None for inputs only")
     title = name if name is not None else "" if path is None else path.stem
     chosen = Selection(inputs, outputs, time, dt, record, dropna, resample, units, title, time_axis)
+    if store is not None:
+        folder = Path(store).expanduser()
+        blocks = None if path is None else _blocks(path, chosen, delimiter, decimal, header)
+        if blocks is not None:
+            importing.import_blocks(blocks, folder, dtype)
+            return Dataset(read_store(folder))
     if path is None:
-        return Dataset(records_from_columns(Columns.of_frame(source), _tabular(chosen)))
-    return Dataset(_records(path, chosen, delimiter, decimal, header))
+        data = Dataset(records_from_columns(Columns.of_frame(source), _tabular(chosen)))
+    else:
+        data = Dataset(_records(path, chosen, delimiter, decimal, header))
+    if store is None:
+        return data
+    data.save(folder, dtype)
+    return Dataset(read_store(folder))
+
+
+def _blocks(
+    path: Path, chosen: Selection, delimiter: str | None, decimal: str | None, header: bool | None
+) -> Iterator[tuple[Columns, Selection]] | None:
+    """The rows of a file with what is chosen of them, some at a time; None of a format that is read only whole."""
+    suffix = path.suffix.lower()
+    if suffix in HDF5 or (suffix == ".mat" and is_hdf5(path)):
+        if not is_hdf5(path):
+            raise DataError(f"{path} is not an HDF5 file, whatever its name ends in")
+        return hdf5_blocks(path, chosen, importing.ROWS, vectors=suffix == ".mat")
+    if suffix in TEXT:
+        tables = delimited_blocks(path, delimiter, decimal, header, importing.ROWS)
+        return ((columns, chosen) for columns in tables)
+    if suffix == ".npy":
+        return ((columns, chosen) for columns in npy_blocks(path, importing.ROWS))
+    return parquet_blocks(path, chosen, importing.ROWS) if suffix == ".parquet" else None
 
 
 def _existing(source: Any) -> Path:
@@ -117,9 +154,9 @@ def _records(
     if suffix in TEXT:
         return records_from_columns(read_delimited(path, delimiter, decimal, header), _tabular(chosen))
     if suffix == ".parquet":
-        return records_from_columns(_parquet(path), _tabular(chosen))
+        return records_from_columns(read_parquet(path), _tabular(chosen))
     if suffix == ".npy":
-        return records_from_columns(_npy(path), _tabular(chosen))
+        return records_from_columns(npy_columns(read_npy(path), path), _tabular(chosen))
     if suffix == ".mat":
         return records_from_variables(read_matlab(path), chosen, str(path), vectors=True)
     if suffix == ".npz":
@@ -133,38 +170,3 @@ def _tabular(chosen: Selection) -> Selection:
     if chosen.time_axis != 0:
         raise OptionError(f"time_axis={chosen.time_axis!r} goes with .mat, .npz and HDF5; rows of a table are samples")
     return chosen
-
-
-def _npy(path: Path) -> Columns:
-    array = read_npy(path)
-    names = array.dtype.names
-    if names is None and array.ndim != 2:
-        raise DataError(f"{path} has shape {array.shape}; expected (T, columns) or named fields")
-    columns = [array[name].ravel() for name in names] if names is not None else list(array.T)
-    titles = names if names is not None else tuple(str(index) for index in range(array.shape[1]))
-
-    def numbers(position: int) -> FloatArray:
-        return as_samples(columns[position], f"column {titles[position]!r} of {path}")[:, 0]
-
-    return Columns(titles, len(columns[0]) if columns else 0, numbers, lambda position: columns[position], str(path))
-
-
-def _parquet(path: Path) -> Columns:
-    with path.open("rb") as file:
-        if file.read(4) != b"PAR1":
-            raise DataError(f"{path} is not a parquet file, whatever its name ends in")
-    try:
-        import pandas
-        import pyarrow.parquet
-    except ImportError:
-        raise DataError(f"reading {path} needs pandas and pyarrow: pip install l2ssm[data]") from None
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            shape = (file.metadata.num_rows, file.metadata.num_columns)
-        check_expansion(8 * shape[0] * shape[1], path.stat().st_size, f"{path}, {shape[0]} rows of {shape[1]} columns")
-        frame = pandas.read_parquet(path, engine="pyarrow")
-    except DataError:
-        raise
-    except Exception as error:  # pyarrow raises its own kinds
-        raise DataError(f"{path} cannot be read as parquet: {error}") from None
-    return Columns.of_frame(frame, str(path))

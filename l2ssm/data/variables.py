@@ -32,9 +32,9 @@ def records_from_variables(
     """
     if chosen.record is not None:
         raise OptionError(f"record={chosen.record!r} goes with tables; in {where} every cell of a list is a record")
-    inputs = [_cells(variables, key, where) for key in chosen.input_keys]
-    outputs = [_cells(variables, key, where) for key in chosen.output_keys]
-    times = None if chosen.time is None else _cells(variables, chosen.time, where)
+    inputs = [cells_of(variables, key, where) for key in chosen.input_keys]
+    outputs = [cells_of(variables, key, where) for key in chosen.output_keys]
+    times = None if chosen.time is None else cells_of(variables, chosen.time, where)
     named = zip([*chosen.input_keys, *chosen.output_keys], [*inputs, *outputs], strict=True)
     counts = {str(key): len(cells) for key, cells in named}
     if times is not None:
@@ -67,8 +67,8 @@ def _lookup(variables: Mapping[str, Any], key: Key, where: str) -> tuple[Any, in
     raise DataError(f"no variable {key!r} in {where}; the variables are {', '.join(map(repr, variables)) or 'none'}")
 
 
-def _cells(variables: Mapping[str, Any], key: Key, where: str) -> list[tuple[Any, int | None]]:
-    """(array, channel or None) of each record."""
+def cells_of(variables: Mapping[str, Any], key: Key, where: str) -> list[tuple[Any, int | None]]:
+    """(array, channel or None) of each record; the channel of "v[2]" is 2."""
     value, channel = _lookup(variables, key, where)
     cells = value if isinstance(value, list) else [value]
     if not cells:
