@@ -9,14 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from l2ssm.analysis import plots
-    from l2ssm.analysis.bla import bla
+    from l2ssm.analysis import connect, plots
+    from l2ssm.analysis.bla import bla, bla_of_data
     from l2ssm.analysis.compare import compare
+    from l2ssm.analysis.directions import worst_direction
+    from l2ssm.analysis.dissipation import dissipation
     from l2ssm.analysis.frf import frf
+    from l2ssm.analysis.gain_curve import gain_curve
     from l2ssm.analysis.horizon import horizon
     from l2ssm.analysis.linearization import linearize
+    from l2ssm.analysis.modes import mode_table
     from l2ssm.analysis.operators import linear_operators
     from l2ssm.analysis.residuals import residuals
+    from l2ssm.analysis.summary import analyse
     from l2ssm.certificates.certificate import Certificate
     from l2ssm.certificates.compose import certify
     from l2ssm.certificates.falsify import worst_input, worst_input_table
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from l2ssm.networks.freeze import freeze
     from l2ssm.report.write import write_report
     from l2ssm.systems.discretize import discretize
+    from l2ssm.systems.gramian import controllability_gramian, hankel_singular_values, observability_gramian
     from l2ssm.systems.interconnection import Interconnection
     from l2ssm.systems.memory import GramMemory, HippoMemory, LagMemory
     from l2ssm.systems.orthogonal_bases import orthonormal
@@ -66,24 +72,33 @@ _HOME = {
     "Record": "l2ssm.data.record",
     "SSMRegressor": "l2ssm.identification.estimator",
     "StateSpace": "l2ssm.systems.state_space",
+    "analyse": "l2ssm.analysis.summary",
     "benchmark": "l2ssm.data.benchmarks",
     "bla": "l2ssm.analysis.bla",
+    "bla_of_data": "l2ssm.analysis.bla",
     "certify": "l2ssm.certificates.compose",
     "certify_many": "l2ssm.identification.certify_many",
     "compare": "l2ssm.analysis.compare",
+    "connect": "l2ssm.analysis",
+    "controllability_gramian": "l2ssm.systems.gramian",
     "deviation_tube": "l2ssm.certificates.tube",
     "discretize": "l2ssm.systems.discretize",
+    "dissipation": "l2ssm.analysis.dissipation",
     "fit": "l2ssm.identification.fit",
     "fit_linear": "l2ssm.identification.linear_baseline",
     "fit_many": "l2ssm.identification.fit_many",
     "fit_noise": "l2ssm.identification.prediction",
     "freeze": "l2ssm.networks.freeze",
     "frf": "l2ssm.analysis.frf",
+    "gain_curve": "l2ssm.analysis.gain_curve",
+    "hankel_singular_values": "l2ssm.systems.gramian",
     "horizon": "l2ssm.analysis.horizon",
     "initialize": "l2ssm.identification.initialize",
     "linear_operators": "l2ssm.analysis.operators",
     "linearize": "l2ssm.analysis.linearization",
     "load": "l2ssm.identification.model",
+    "mode_table": "l2ssm.analysis.modes",
+    "observability_gramian": "l2ssm.systems.gramian",
     "orthonormal": "l2ssm.systems.orthogonal_bases",
     "plants": "l2ssm.data",
     "plots": "l2ssm.analysis",
@@ -97,11 +112,12 @@ _HOME = {
     "sweep_gamma": "l2ssm.identification.sweep",
     "verify": "l2ssm.certificates.verify",
     "verify_reduction": "l2ssm.identification.reduce",
+    "worst_direction": "l2ssm.analysis.directions",
     "worst_input": "l2ssm.certificates.falsify",
     "worst_input_table": "l2ssm.certificates.falsify",
     "write_report": "l2ssm.report.write",
 }
-_MODULES = {"plants", "plots", "signals"}
+_MODULES = {"connect", "plants", "plots", "signals"}
 
 __all__ = [
     "Certificate",
@@ -117,24 +133,33 @@ __all__ = [
     "Record",
     "SSMRegressor",
     "StateSpace",
+    "analyse",
     "benchmark",
     "bla",
+    "bla_of_data",
     "certify",
     "certify_many",
     "compare",
+    "connect",
+    "controllability_gramian",
     "deviation_tube",
     "discretize",
+    "dissipation",
     "fit",
     "fit_linear",
     "fit_many",
     "fit_noise",
     "freeze",
     "frf",
+    "gain_curve",
+    "hankel_singular_values",
     "horizon",
     "initialize",
     "linear_operators",
     "linearize",
     "load",
+    "mode_table",
+    "observability_gramian",
     "orthonormal",
     "plants",
     "plots",
@@ -148,6 +173,7 @@ __all__ = [
     "sweep_gamma",
     "verify",
     "verify_reduction",
+    "worst_direction",
     "worst_input",
     "worst_input_table",
     "write_report",

@@ -97,8 +97,10 @@ def worst(found: WorstInput, network: Interconnection) -> Figure:
         network: what it was found for: dt, names and units of the inputs.
 
     Raises:
-        OptionError: another number of inputs.
+        OptionError: not a worst input, or one of another number of inputs.
     """
+    if not isinstance(found, WorstInput):
+        raise OptionError(f"{type(found).__name__} is not a worst input; `worst_input` finds one")
     if found.u.shape[1] != network.n_u:
         raise OptionError(f"the worst input has {found.u.shape[1]} channels, the network {network.n_u} inputs")
     rows = min(network.n_u, MOST)

@@ -17,23 +17,14 @@ from l2ssm.analysis.subject import Subject, gain_unit, measured
 from l2ssm.certificates.certificate import Certificate, chain_of
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
-from l2ssm.errors import CertificateError, RealizationError
+from l2ssm.errors import CertificateError, OptionError, RealizationError
+from l2ssm.systems.circle import gap
 from l2ssm.systems.interconnection import Interconnection
 from l2ssm.systems.stability import Mode
 from l2ssm.systems.state_space import StateSpace
 
 NAME = "model"  # what the model is called in the comparison with the data
-STEADY = 1e-6  # rad a sample; a peak below it is one at steady state
 ON_TRAINING_DATA = "on the TRAINING data"
-
-
-def at_steady_state(omega: float, dt: float) -> bool:
-    """Whether a peak at omega (rad/s) is one at frequency 0, as far as a search over frequencies can tell.
-
-    >>> at_steady_state(1e-9, 0.1), at_steady_state(0.1, 0.1)
-    (True, False)
-    """
-    return omega * dt < STEADY
 
 
 def is_training_data(model: Subject, records: Sequence[Record]) -> bool:
@@ -43,7 +34,10 @@ def is_training_data(model: Subject, records: Sequence[Record]) -> bool:
 
 
 def operator_facts(G: StateSpace, name: str = "") -> dict[str, Any]:
-    """Size, Schur test, H-infinity bracket with its peak and direction, and the modal table of one linear operator."""
+    """Size, Schur test, H-infinity bracket with its peak and direction, and the modal table of one linear operator.
+
+    "margin" is 1 - |pole| of the pole next to the unit circle, to its last digits; "unit" is that of all gains.
+    """
     bracket = G.hinf()
     return {
         "n_x": G.n_x,
@@ -54,6 +48,8 @@ def operator_facts(G: StateSpace, name: str = "") -> dict[str, Any]:
         "frozen": is_frozen(name),
         "schur": G.is_schur(),
         "spectral_radius": G.spectral_radius(),
+        "margin": float(np.min(gap(G.poles()), initial=1.0)),
+        "unit": gain_unit(G),
         "hinf": {
             "lower": bracket.lower,
             "upper": bracket.upper,
@@ -186,8 +182,11 @@ def certificate_facts(certificate: Certificate, network: Interconnection | State
     """The claim, its status and its hashes.
 
     Raises:
+        OptionError: not a certificate.
         CertificateError: it is about other numbers than those of the network.
     """
+    if not isinstance(certificate, Certificate):
+        raise OptionError(f"{type(certificate).__name__} is not a certificate; `certify` makes one, `verify` reads one")
     if chain_of(network).digest != certificate.digest:
         raise CertificateError(
             f"the certificate is about the numbers {certificate.digest[:12]}..., the model has"

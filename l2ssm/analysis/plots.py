@@ -112,6 +112,8 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
     n_y, y, start = len(comparison.output_names), measured(chosen), comparison.n_init
     figure = Figure(figsize=(11, 1.2 + 3.6 * n_y), layout="constrained")
     axes = figure.subplots(2 * n_y, 1, sharex=True, height_ratios=(3, 1.2) * n_y, squeeze=False)[:, 0]
+    if span is not None and np.shape(span) != (2,):
+        raise OptionError(f"span is {span!r}, expected (begin, end) in seconds")
     begin, end = (chosen.t[0], chosen.t[-1]) if span is None else span
     seen = (chosen.t >= begin) & (chosen.t <= end)
     if span is not None and np.sum(seen) < 2:

@@ -153,5 +153,6 @@ def _stability(operators: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "schur": all(facts["schur"] for facts in operators.values()),
         "unstable": [name for name, facts in operators.items() if not facts["schur"]],
         "spectral_radius": max((facts["spectral_radius"] for facts in operators.values()), default=0.0),
+        "margin": min((facts["margin"] for facts in operators.values()), default=1.0),
         "slowest_time_constant_s": max((t if t >= 0 else np.inf for t in times), default=0.0),
     }

@@ -57,14 +57,28 @@ def quantity(value: str, unit: str) -> str:
 def seconds(value: float | None) -> str:
     """A time constant in seconds.
 
-    >>> seconds(0.5), seconds(float("inf")), seconds(-2.0)
-    ('0.5 s', 'never settles', 'grows, e-fold in 2 s')
+    >>> seconds(0.5), seconds(12345.6), seconds(float("inf")), seconds(-2.0)
+    ('0.5 s', '12346 s', 'never settles', 'grows, e-fold in 2 s')
     """
     if value is None or math.isnan(value):
         return "-"
     if math.isinf(value):
         return "never settles"
-    return f"{value:.3g} s" if value >= 0 else f"grows, e-fold in {-value:.3g} s"
+    digits = f"{abs(value):.0f}" if 100 <= abs(value) < 1e6 else f"{abs(value):.3g}"
+    return f"{digits} s" if value >= 0 else f"grows, e-fold in {digits} s"
+
+
+def modulus(value: float) -> str:
+    """A real pole, or the modulus of one; never rounded onto the unit circle.
+
+    >>> modulus(0.5), modulus(1.0), modulus(1 - 2e-9), modulus(-1 - 2e-9)
+    ('0.500000', '1.000000', '1 - 2e-09', '-(1 + 2e-09)')
+    """
+    printed = f"{value:.6f}"
+    if abs(value) == 1 or abs(float(printed)) != 1:
+        return printed
+    beside = f"1 {'-' if abs(value) < 1 else '+'} {abs(1 - abs(value)):.2g}"
+    return beside if value > 0 else f"-({beside})"
 
 
 def percent(value: float) -> str:

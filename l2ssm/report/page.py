@@ -15,9 +15,8 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-from l2ssm.analysis.facts import at_steady_state
 from l2ssm.report.figures import Picture
-from l2ssm.report.numbers import counted, lower_bound, number, percent, quantity, seconds, text, upper_bound
+from l2ssm.report.numbers import counted, lower_bound, modulus, number, percent, quantity, seconds, text, upper_bound
 from l2ssm.report.verdict import WORDS, Tile, tiles
 
 STRONGEST = 6  # inputs of a direction listed on the page; the JSON file has all
@@ -208,17 +207,18 @@ def _operators(facts: dict[str, Any]) -> str:
     rows, slow = [], []
     for name, op in facts["operators"].items():
         gain = op["hinf"]
-        bracket = f"{lower_bound(gain['lower'])} … {upper_bound(gain['upper'])}"
+        bracket = quantity(f"{lower_bound(gain['lower'])} … {upper_bound(gain['upper'])}", op["unit"])
         peak = f"{number(gain['frequency_peak_hz'])} Hz ({number(gain['omega_peak_rad_s'])} rad/s)"
-        if at_steady_state(gain["omega_peak_rad_s"], op["dt_s"]):
+        if not gain["omega_peak_rad_s"]:
             peak = "0 Hz (steady state)"
         size = f"{op['n_u']} → {op['n_y']}, {op['n_x']} states"
         stable = "yes" if op["schur"] else "<b>no</b>"
         why = f'<span class="wrap">{text(gain["reason"])}</span>'
-        rows.append([text(name), size, stable, f"{op['spectral_radius']:.8f}", bracket, peak, why])
-        slow += [[text(name), *_pole(pole)] for pole in op["poles"][:SLOWEST]]
-    head = ("operator", "size", "Schur", "spectral radius", "H∞ norm, bracket", "at", "how known")
-    table = _table(head, rows, (3, 4))
+        circle = [modulus(op["spectral_radius"]), number(op["margin"], 3)]
+        rows.append([text(name), size, stable, *circle, bracket, peak, why])
+        slow += [[text(name), *_pole(pole, op["unit"])] for pole in op["poles"][:SLOWEST]]
+    head = ("operator", "size", "Schur", "spectral radius", "margin", "H∞ norm, bracket", "at", "how known")
+    table = _table(head, rows, (3, 4, 5))
     modal = ("operator", "pole", "modulus", "time constant", "oscillation", "", "damping", "residue", "Hankel share")
     tables = f"{table}{_frozen(facts)}<h3>Slowest poles</h3>{_table(modal, slow, (1, 2, 3, 4, 5, 6, 7, 8))}"
     return tables + _directions(facts)
@@ -249,15 +249,15 @@ def _directions(facts: dict[str, Any]) -> str:
     return f'<h3>Worst directions</h3>{_table(head, rows)}<p class="quiet">{note}</p>' if rows else ""
 
 
-def _pole(pole: dict[str, Any]) -> list[str]:
+def _pole(pole: dict[str, Any], unit: str) -> list[str]:
     return [
-        f"{pole['real']:.6f}" + (f" ± {pole['imag']:.6f} j" if pole["imag"] else ""),
-        f"{pole['modulus']:.8f}",
+        f"{pole['real']:.6f} ± {pole['imag']:.6f} j" if pole["imag"] else modulus(pole["real"]),
+        modulus(pole["modulus"]),
         seconds(pole["time_constant_s"]),
         f"{number(pole['oscillation_hz'])} Hz",
         f"{number(pole['oscillation_rad_s'])} rad/s",
         number(pole["damping"], 3),
-        number(pole["residue_norm"], 3),
+        quantity(number(pole["residue_norm"], 3), unit if pole["residue_norm"] is not None else ""),
         "-" if pole["hankel_share"] is None else f"{100 * pole['hankel_share']:.1f} %",
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from l2ssm.report.numbers import counted, lower_bound, number, percent, quantity, seconds, text, upper_bound
+from l2ssm.report.numbers import counted, lower_bound, modulus, number, percent, quantity, seconds, text, upper_bound
 
 GOOD, WARN, BAD, NONE = "good", "warn", "bad", "none"
 FIT = 80.0  # %; a lower fit is a note, a negative one a problem
@@ -96,5 +96,6 @@ def _stability(facts: dict[str, Any]) -> Tile:
         names = ", ".join(text(name) for name in stability["unstable"])
         return Tile("Stability", BAD, "not stable", f"not Schur stable: {names}; no finite gain")
     slowest = seconds(stability["slowest_time_constant_s"])
-    note = f"{counted(count, 'linear operator')}, spectral radius {stability['spectral_radius']:.6f}, slowest {slowest}"
+    margin = f"spectral radius {modulus(stability['spectral_radius'])}, margin {number(stability['margin'], 3)}"
+    note = f"{counted(count, 'linear operator')}, {margin}, slowest time constant {slowest}"
     return Tile("Stability", GOOD, "Schur stable", note)

@@ -35,7 +35,7 @@ class HinfBracket:
     Attributes:
         lower: the largest singular value of H(e^{j omega_peak dt}), less its rounding error.
         upper: a level found not to be exceeded; double precision, a certificate is the proof.
-        omega_peak: in rad/s, in [0, pi/dt]; of the offending pole if G is not stable.
+        omega_peak: in rad/s, in [0, pi/dt], exactly 0 at steady state; of the offending pole if G is not stable.
         reason: how the upper end came about, or why the norm is infinite.
     """
 
@@ -145,8 +145,14 @@ def _bracket(G: StateSpace, rtol: float, wanted: bool) -> HinfBracket:
 
 
 def _closed(G: StateSpace, response: Response, peak: _Peak, upper: float, reason: str) -> HinfBracket:
-    """The bracket, both ends moved outwards by the rounding error of the response at the peak."""
+    """The bracket, both ends moved outwards by the rounding error of the response at the peak.
+
+    A search ends beside a peak at 0 rad/s, which is as high up to rounding: that one is the peak, exactly.
+    """
     slack = response.rounding(peak.theta, peak.delta)
+    steady = response(0.0)
+    if np.all(np.isfinite(steady)) and (gain := float(_sigma_max(steady)[0])) >= peak.gain - slack:
+        peak = _Peak(gain, 0.0, 0.0)
     omega = min(max(peak.theta + peak.delta, 0.0), np.pi) / G.dt
     return HinfBracket(max(peak.gain - slack, 0.0), upper + slack, omega, reason)
 
