@@ -14,6 +14,7 @@ from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.facts import NAME
 from l2ssm.analysis.interactive import interactive
 from l2ssm.analysis.residuals import Residuals
+from l2ssm.analysis.style import every_alphabet
 from l2ssm.analysis.subject import measured
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.falsify import waveform
@@ -115,8 +116,10 @@ def pictures(
 def _picture(section: str, title: str, caption: str, figure: Any) -> Picture:
     """The same scale for every figure, so that the same letters look the same."""
     width = round(PIXELS_PER_INCH * figure.get_figwidth())
-    drawing = interactive(figure, PIXELS_PER_INCH)  # first: it lays the figure out
-    return Picture(section, title, caption, plots.data_uri(figure, LARGEST), width, LESSONS[title], drawing)
+    with every_alphabet():
+        drawing = interactive(figure, PIXELS_PER_INCH)  # first: it lays the figure out
+        still = plots.data_uri(figure, LARGEST)
+    return Picture(section, title, caption, still, width, LESSONS[title], drawing)
 
 
 def _response(responses: Mapping[str, Any]) -> Picture:

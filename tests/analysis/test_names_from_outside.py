@@ -22,7 +22,9 @@ from l2ssm.systems.state_space import StateSpace
 from .systems_under_test import network
 
 
-@pytest.mark.parametrize(("name", "unit"), [("$x$", "US$"), (r"$\frac$", "$"), ("_hidden", "_"), ("^a_b", "\\")])
+@pytest.mark.parametrize(
+    ("name", "unit"), [("$x$", "US$"), (r"$\frac$", "$"), ("_hidden", "_"), ("^a_b", "\\"), ("温度", "°C")]
+)
 def test_every_name_and_unit_is_written_as_it_is(name: str, unit: str, tmp_path: Path) -> None:
     labels = {"input_names": (name,), "output_names": (f"y{name}",), "input_units": (unit,), "output_units": (unit,)}
     net = network(1, 1, 3, 1, 0.5, **labels)
