@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from l2ssm.cli.benchmark import bench
 from l2ssm.cli.ensemble import fit_many
 from l2ssm.cli.evaluate import evaluate
 from l2ssm.cli.export import export
+from l2ssm.cli.importing import import_file
 from l2ssm.cli.lab import lab
 from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version, training_progress
 from l2ssm.cli.options import (
@@ -169,12 +171,12 @@ def fit(
     say(f"wrote {output / MODEL}")
 
 
-app.command(name="sweep-gamma")(one_line_errors(sweep_gamma))
-app.command(name="fit-many")(one_line_errors(fit_many))
-app.command(name="eval")(one_line_errors(evaluate))
-app.command()(one_line_errors(reduce))
-app.command()(one_line_errors(export))
-app.command()(one_line_errors(lab))
+OWN_FILES: dict[str, Callable[..., None]] = {
+    "import": import_file, "sweep-gamma": sweep_gamma, "fit-many": fit_many, "eval": evaluate,
+    "reduce": reduce, "export": export, "lab": lab,
+}  # fmt: skip
+for name, function in OWN_FILES.items():
+    app.command(name=name)(one_line_errors(function))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from l2ssm.errors import OptionError
 MODEL, CERTIFICATE = "model.l2ssm", "cert.json"
 ABOUT_THE_MODEL = (CERTIFICATE, "report.html", "report.json")  # worth nothing once the model is another one
 
-DataFile = Annotated[Path | None, typer.Argument(help="CSV, .mat, .npz, .npy, parquet or HDF5 file")]
+DataFile = Annotated[Path | None, typer.Argument(help="CSV, .mat, .npz, .npy, parquet or HDF5 file, or a store")]
 Inputs = Annotated[list[str] | None, typer.Option("-u", "--input", help="input column, once per input")]
 Outputs = Annotated[list[str] | None, typer.Option("-y", "--output", help="output column, once per output")]
 TimeColumn = Annotated[str | None, typer.Option("--time", help="column of the instants, in seconds")]

@@ -22,7 +22,7 @@ class Source:
     """A data file and how to read it, a benchmark, or an embedded plant.
 
     Attributes:
-        path: of a file `l2ssm.read` reads; "" where the data are a benchmark or a plant.
+        path: of a file or a store that `l2ssm.read` reads; "" where the data are a benchmark or a plant.
         inputs, outputs: columns or variables.
         time, dt, time_axis, dropna: see `l2ssm.read`.
         benchmark: a name of `BENCHMARKS`.
@@ -88,17 +88,18 @@ class Source:
             return Dataset([PLANTS[self.plant]().experiment(seed=self.seed, samples=self.samples)[part]])
         if not self.path:
             raise OptionError("no data: give a file with -u and -y, or --benchmark NAME")
-        inputs = self.inputs or (model.input_names if model is not None else ())
-        outputs = self.outputs or (model.output_names if model is not None else ())
-        if not inputs or not outputs:
+        inputs, outputs, stored = self.inputs, self.outputs, Path(self.path).expanduser().is_dir()
+        if model is not None and not stored:
+            inputs, outputs = inputs or model.input_names, outputs or model.output_names
+        if not stored and not (inputs and outputs):
             raise DataError("name the columns: -u INPUT and -y OUTPUT, each once per channel")
-        dt = None if self.dt is None else _number(self.dt)
-        if dt is None and self.time is None and model is not None:
+        dt = None if self.dt is None else number(self.dt)
+        if dt is None and self.time is None and model is not None and not stored:
             dt = model.dt
         data = read(
             self.path,
-            inputs=list(inputs),
-            outputs=list(outputs),
+            inputs=inputs,
+            outputs=outputs,
             time=self.time,
             dt=dt,
             time_axis=self.time_axis,
@@ -115,7 +116,7 @@ class Source:
             model: its sample time is the one assumed.
             folder: of the model, where `remember` may have left run.json.
         """
-        if not self.path or self.time is not None or self.dt is not None:
+        if not self.path or self.time is not None or self.dt is not None or Path(self.path).expanduser().is_dir():
             return self, ""
         past, _ = recall(folder)
         columns = _text_columns(self.path)
@@ -186,7 +187,8 @@ def _text_columns(path: str) -> tuple[str, ...]:
     return read_delimited(file, None, None, None).names
 
 
-def _number(text: str) -> float | str:
+def number(text: str) -> float | str:
+    """Of a --dt: a number, or else the name of a column."""
     try:
         return float(text)
     except ValueError:
@@ -203,6 +205,8 @@ def _with_labels_of(data: Dataset, model: Model) -> Dataset:
     first = data[0]
     if len(first.input_names) != len(model.input_names) or len(first.output_names) != len(model.output_names):
         return data  # `Model.simulate` says what differs
+    if first.channels == (*model.input_names, *model.output_names) and dict(first.units) == units:
+        return data
     return Dataset(
         [
             Record(

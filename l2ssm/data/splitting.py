@@ -1,4 +1,4 @@
-"""Cutting records: along time with a gap, by whole records, and at rows that hold a NaN."""
+"""Cutting records: along time with a gap, by whole records, at rows that hold a NaN, and to stretches."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import numpy as np
 from l2ssm.data.arrays import FloatArray, as_samples, finite_stretches
 from l2ssm.data.record import Record
 from l2ssm.errors import DataError, OptionError
+
+Stretch = tuple[int, int, int]
+"""Position of a record, first sample, the one behind the last."""
 
 
 def _cumulated(fractions: Sequence[float]) -> list[float]:
@@ -120,3 +123,21 @@ def split_at_gaps(
         )
         for index, part in enumerate(parts)
     ]
+
+
+def stretches(lengths: Sequence[int], length: int, count: int) -> list[Stretch]:
+    """`count` stretches of `length` samples, evenly spread over the records in a row; a shorter record is one, whole.
+
+    They do not overlap where twice as many fit in. There are fewer where several fall on one short record.
+
+    >>> stretches([100, 30, 100], 40, 2)
+    [(0, 37, 77), (2, 22, 62)]
+    """
+    ends = np.cumsum(lengths)
+    found: set[Stretch] = set()
+    for middle in ((np.arange(count) + 0.5) / count * ends[-1]).astype(int).tolist():
+        i = int(np.searchsorted(ends, middle, side="right"))
+        begin = middle - (int(ends[i]) - lengths[i]) - length // 2
+        first = min(max(begin, 0), max(lengths[i] - length, 0))
+        found.add((i, first, min(first + length, lengths[i])))
+    return sorted(found)

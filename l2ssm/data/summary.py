@@ -91,7 +91,8 @@ def summary(records: Sequence[Record]) -> Summary:
     >>> summary([Record([1.0, 2.0, 3.0], [0.0, 4.0, 8.0], 1.0)]).mean.tolist()
     [2.0, 4.0]
     """
-    return reduce(merged, (_of_block(u, y) for u, y in blocks(records)))
+    long = is_long(records)  # then column by column: twice as fast, and rounded otherwise
+    return reduce(merged, (_of_block(np.asfortranarray(u) if long else u, y) for u, y in blocks(records)))
 
 
 def merged(one: Summary, other: Summary) -> Summary:

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from l2ssm.data.dataset import Dataset
+from l2ssm.data.splitting import Stretch, stretches
 from l2ssm.data.summary import is_long
 from l2ssm.errors import DataError
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.initial import InitialState, require_start, start_is_measured
-from l2ssm.identification.long_data import LongRecord, Stretch, prefetched, stretches
+from l2ssm.identification.long_data import LongRecord, prefetched
 from l2ssm.identification.losses import check_names, weighted
 from l2ssm.identification.windows import (
     Batch,

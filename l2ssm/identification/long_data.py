@@ -15,8 +15,6 @@ from l2ssm.data.record import Record
 from l2ssm.identification.windows import Array, Scored
 from l2ssm.networks.scaling import Scaling
 
-Stretch = tuple[int, int, int]
-"""Record, first sample, the one behind the last."""
 Item = TypeVar("Item")
 
 
@@ -58,24 +56,6 @@ class LongRecord:
     def without(self, held: Sequence[tuple[int, int]]) -> LongRecord:
         """The record with these stretches never scored."""
         return replace(self, held=tuple(held))
-
-
-def stretches(lengths: Sequence[int], length: int, count: int) -> list[Stretch]:
-    """`count` stretches of `length` samples, evenly spread over the records in a row; a shorter record is one, whole.
-
-    They do not overlap where twice as many fit in. There are fewer where several fall on one short record.
-
-    >>> stretches([100, 30, 100], 40, 2)
-    [(0, 37, 77), (2, 22, 62)]
-    """
-    ends = np.cumsum(lengths)
-    found: set[Stretch] = set()
-    for middle in ((np.arange(count) + 0.5) / count * ends[-1]).astype(int).tolist():
-        i = int(np.searchsorted(ends, middle, side="right"))
-        begin = middle - (int(ends[i]) - lengths[i]) - length // 2
-        first = min(max(begin, 0), max(lengths[i] - length, 0))
-        found.add((i, first, min(first + length, lengths[i])))
-    return sorted(found)
 
 
 def prefetched(items: Iterator[Item]) -> Iterator[Item]:

@@ -7,9 +7,13 @@ import dataclasses
 from l2ssm.data.arrays import finite_stretches
 from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
+from l2ssm.data.splitting import stretches
+from l2ssm.data.summary import is_long
 from l2ssm.errors import DataError
 from l2ssm.identification.model import Model
 from l2ssm.identification.noise_model import fit_autoregression
+
+EXCERPT = 8192, 16  # of long data: samples of a stretch, stretches
 
 
 def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Model:
@@ -21,7 +25,8 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
     Args:
         model: fitted; a noise model that it has is replaced.
         data: records with outputs; the first n_init samples of each are not used, nor records with no more. Of a record
-            with missing outputs the stretches between them are used.
+            with missing outputs the stretches between them are used, of more than a million samples in all 16 stretches
+            of 8192.
         max_order: largest order tried, see `fit_autoregression`.
 
     Raises:
@@ -29,6 +34,9 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
         OptionError: max_order below 0.
     """
     records = [data] if isinstance(data, Record) else list(data)
+    if is_long(records):
+        places = stretches([record.T for record in records], *EXCERPT)
+        records = [records[i].samples(first, stop) for i, first, stop in places]
     residuals = []
     for record in records:
         if record.y is None:
