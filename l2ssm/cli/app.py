@@ -171,11 +171,9 @@ def fit(
     say(f"wrote {output / MODEL}")
 
 
-OWN_FILES: dict[str, Callable[..., None]] = {
-    "import": import_file, "sweep-gamma": sweep_gamma, "fit-many": fit_many, "eval": evaluate,
-    "reduce": reduce, "export": export, "lab": lab,
-}  # fmt: skip
-for name, function in OWN_FILES.items():
+OWN: dict[str, Callable[..., None]] = {"import": import_file, "sweep-gamma": sweep_gamma, "fit-many": fit_many,
+                                       "eval": evaluate, "reduce": reduce, "export": export, "lab": lab}  # fmt: skip
+for name, function in OWN.items():
     app.command(name=name)(one_line_errors(function))
 
 
