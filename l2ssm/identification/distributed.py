@@ -160,13 +160,16 @@ def fit_together(fit: Callable[..., T], given: Mapping[str, Any], nproc: int) ->
 
 def _in_group(function: Callable[[], Any]) -> Any:
     """In a process of `launch`: its result where it is the first, or the error that is an answer."""
+    driver = os.getppid()
     with process_group():
         rank = dist.get_rank()
         try:
             result = function()
         except L2ssmError as error:
-            return error
-    return result if rank == 0 else None
+            result = error
+    if os.getppid() != driver:  # it was killed, and nobody waits for the result
+        raise SystemExit
+    return result if rank == 0 or isinstance(result, L2ssmError) else None
 
 
 @contextmanager
