@@ -199,6 +199,55 @@ def _npy(path: Path) -> None:
     np.save(path, np.column_stack([record()["u"], record()["y"]]), allow_pickle=False)
 
 
+def _store(folder: Path) -> Path:
+    """A store of two records, one of them with a sample that was not measured."""
+    from l2ssm.data.dataset import Dataset
+    from l2ssm.data.record import Record
+
+    values = record()
+    holed = values["y"].copy()
+    holed[3, 1] = np.nan
+    parts = [Record(values["u"], y, 0.1, name=name, missing=True) for name, y in (("a", values["y"]), ("b", holed))]
+    if not (folder / "store").exists():
+        Dataset(parts).save(folder / "store")
+    return folder / "store"
+
+
+def _part_of_a_store(name: str) -> Callable[[Path], bytes]:
+    return lambda folder: (_store(folder) / name).read_bytes()
+
+
+def _with_part(name: str, rehashed: bool = False) -> Callable[[Path], object]:
+    """One file of a store damaged; or with the checksums of what is there, as one who wants it to be read would."""
+
+    def read(path: Path) -> object:
+        import hashlib
+
+        from l2ssm.data.read import read as read_file
+        from l2ssm.data.store_writer import encode
+
+        store = _store(path.parent)
+        manifest, damaged = store / "manifest.json", path.read_bytes()
+        sound = (store / name).read_bytes(), manifest.read_bytes()
+        (store / name).write_bytes(damaged)
+        try:
+            if rehashed:
+                try:
+                    said = json.loads(manifest.read_bytes())
+                    said.pop("sha256", None)
+                    if name != manifest.name:
+                        said["records"][1]["sha256"] = hashlib.sha256(damaged[128:]).hexdigest()
+                    manifest.write_bytes(encode(said))
+                except (ValueError, TypeError, AttributeError, RecursionError):
+                    pass
+            return [(r.u.sum(), r.missing) for r in read_file(store)]
+        finally:
+            (store / name).write_bytes(sound[0])
+            manifest.write_bytes(sound[1])
+
+    return read
+
+
 VARIABLES, COLUMNS = _read(["u"], ["y"], dt=0.1), _read(["u"], ["y1", "y2"], dt=0.1)
 FORMATS = {
     "model": Format(".l2ssm", _written(_model, ".l2ssm"), _use_model),
@@ -217,4 +266,12 @@ FORMATS = {
     "hdf5": Format(".h5", _written(_hdf5, ".h5"), VARIABLES),
     "mat 7.3": Format(".mat", _written(_hdf5, ".mat"), VARIABLES),
     "parquet": Format(".parquet", _written(_parquet, ".parquet"), COLUMNS),
+    "store manifest": Format(".json", _part_of_a_store("manifest.json"), _with_part("manifest.json")),
+    "store manifest with its digest": Format(
+        ".json", _part_of_a_store("manifest.json"), _with_part("manifest.json", rehashed=True)
+    ),
+    "store samples": Format(".npy", _part_of_a_store("000001.npy"), _with_part("000001.npy")),
+    "store samples with their digest": Format(
+        ".npy", _part_of_a_store("000001.npy"), _with_part("000001.npy", rehashed=True)
+    ),
 }

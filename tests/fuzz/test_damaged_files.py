@@ -25,6 +25,10 @@ FAST = (
     "mat 5",
     "mat 5 compressed",
     "mat 4",
+    "store manifest",
+    "store manifest with its digest",
+    "store samples",
+    "store samples with their digest",
 )
 """Formats that are read in every run of the tests; the libraries of the others take seconds to load."""
 ALL = (
