@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from l2ssm.labs.remote import Ended, StudentError
+
 Run = Callable[[Any], None]
 NOT_FOUND = (
     "there is no function {name}; marimo keeps a function importable only in a cell of its own that uses nothing but "
@@ -120,7 +122,9 @@ def outcome(item: Check, student: Any, path: str) -> Outcome:
         return Outcome(item.exercise, item.title, False, text, line)
     except NotImplementedError:
         return Outcome(item.exercise, item.title, False, "not solved yet")
-    except KeyboardInterrupt:
+    except StudentError as error:
+        return Outcome(item.exercise, item.title, False, str(error), error.line)
+    except (KeyboardInterrupt, Ended):
         raise
     except BaseException as error:  # SystemExit too: the grader goes on
         return Outcome(item.exercise, item.title, False, describe(error, path), line_in(error, path))

@@ -80,6 +80,93 @@ def test_errors_name_their_line(student):
     assert all("there is no function refuting_pair" in one.message for one in found.of("refuting_pair"))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", [name for name in labs() if name.isdigit()])
+def test_reference_answers_get_all_points_from_another_process(lab):
+    """Systems, certificates, functions as arguments and functions as results cross the line in both directions."""
+    found = grade(lab, ANSWERS / f"right_{lab}.py")
+    assert found.points == found.possible, str(found)
+
+
+TRICKS = {
+    "results written on every descriptor": """
+import json, os, pickle
+fact = {"exercise": "fit_percent", "title": "", "passed": True, "message": "", "line": None}
+said = (json.dumps({"ready": True}) + chr(10) + json.dumps(fact) + chr(10)).encode()
+for text in (said, pickle.dumps(("value", 1.0))):
+    for descriptor in range(3, 30):
+        try:
+            os.write(descriptor, text)
+        except OSError:
+            pass
+""",
+    "the checker replaced": """
+import sys
+import l2ssm.labs.checking as checking
+passed = lambda item, student, path: checking.Outcome(item.exercise, item.title, True)
+for module in list(sys.modules.values()):
+    if hasattr(module, "outcome"):
+        module.outcome = passed
+checking.close = lambda *given, **named: None
+""",
+    "numpy replaced": """
+import numpy as np
+np.allclose = np.all = lambda *given, **named: True
+np.abs = np.asarray = lambda *given, **named: np.zeros(())
+""",
+    "equal to everything": """
+class Agreeable(float):
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = lambda self, other: True
+    __hash__ = float.__hash__
+fit_percent = secant_gain = refuting_pair = lambda *given: Agreeable(1.0)
+""",
+}
+
+
+@pytest.mark.parametrize("trick", TRICKS.values(), ids=TRICKS)
+def test_tricks_give_no_points(student, trick):
+    answers = "def fit_percent(y, y_sim):\n    return 1.0\n\n\nsecant_gain = refuting_pair = fit_percent\n"
+    found = grade("0", student(answers + trick))
+    assert found.points == 0, str(found)
+
+
+def test_nothing_is_unpickled_that_a_student_chose(student, tmp_path):
+    text = f"""
+import subprocess
+class Code:
+    def __reduce__(self):
+        return subprocess.Popen, (["touch", {str(tmp_path / "written")!r}],)
+
+
+def fit_percent(y, y_sim):
+    return Code()
+"""
+    found = grade("0", student(text))
+    assert all("subprocess.Popen is neither a number" in one.message for one in found.of("fit_percent")), str(found)
+    assert not (tmp_path / "written").exists()
+
+
+def test_what_a_file_writes_fills_no_pipe(student):
+    text = """
+import os, sys
+def fit_percent(y, y_sim):
+    for _ in range(20_000):
+        print("x" * 100)
+        sys.stderr.write("y" * 100)
+        os.write(2, b"Timeout (z")
+    return 0.0
+"""
+    found = grade("0", student(text), time_limit=20)
+    assert all("got 0" in one.message for one in found.of("fit_percent")), str(found)
+
+
+def test_the_file_of_another_lab(student):
+    found = grade("1", ANSWERS / "right_0.py")
+    assert found.points == 0
+    assert str(found).count("is it that of another lab?") == 1
+    assert "mode_gain" in found.outcomes[0].message
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
