@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2ssm.analysis.style import BAND, INK, line, styled
+from l2ssm.analysis.style import BAND, INK, line, short, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def simulation_band_figure(record: Record, band: Band, n_init: int = 0) -> Figur
             axes.plot(*thinned(record.t, record.y[:, i]), label="measured", color=INK, lw=1.0)
         if n_init:
             axes.axvspan(record.t[0], record.t[n_init - 1], color=BAND, alpha=0.7, lw=0)
-        axes.set_ylabel(f"{name} ({record.units.get(name, '') or '-'})")
+        axes.set_ylabel(f"{short(name)} ({record.units.get(name, '') or '-'})")
     panels[-1].set_xlabel("time (s)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from l2ssm.analysis.style import BAND, COLOURS, INK, QUIET, marker, styled
+from l2ssm.analysis.style import BAND, COLOURS, INK, QUIET, marker, short, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,4 +80,4 @@ def _panel(axes: Axes, tube: Tube, i: int) -> None:
     t, y = tube.dt * np.arange(len(tube.y)), tube.y[:, i]
     axes.fill_between(t, y - tube.radius, y + tube.radius, color=BAND, linewidth=0)
     axes.plot(t, y, color=COLOURS[0])
-    axes.set_ylabel(with_unit(tube.output_names[i], tube.output_units[i]))
+    axes.set_ylabel(with_unit(short(tube.output_names[i]), tube.output_units[i]))

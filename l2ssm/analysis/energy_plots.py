@@ -11,7 +11,7 @@ from l2ssm.analysis import curves
 from l2ssm.analysis.dissipation import Dissipation
 from l2ssm.analysis.gain_curve import GainCurve
 from l2ssm.analysis.spectrum import amplitude_spectrum
-from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, legend_name, line, marker, styled
+from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, legend_name, line, marker, short, styled
 from l2ssm.certificates.certificate import Certificate
 from l2ssm.certificates.falsify import WorstInput
 from l2ssm.certificates.statement import rounded_up
@@ -113,7 +113,7 @@ def worst(found: WorstInput, network: Interconnection) -> Figure:
         total = found.u[:, i] + found.du[:, i]
         time.plot(*curves.thinned(t, total), label="u + du" if i == 0 else None, **(line(0) | {"lw": 1.2}))
         time.plot(*curves.thinned(t, found.u[:, i]), label="u" if i == 0 else None, color=INK, lw=1.4)
-        time.set_ylabel(f"{name} ({unit})")
+        time.set_ylabel(f"{short(name)} ({unit})")
         spectrum.plot(f[1:], amplitude[1:, i], color=line(0)["color"], lw=1.3)
         spectrum.set_ylabel(f"amplitude of du ({unit})")
         spectrum.set_ylim(bottom=0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from l2ssm.analysis.style import INK, QUIET, legend_name, line, marker, styled
+from l2ssm.analysis.style import INK, QUIET, legend_name, line, marker, short, styled
 from l2ssm.errors import OptionError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def horizon_figure(found: Horizon | Mapping[str, Horizon]) -> Figure:
             free = {"color": look["color"]} if model else {"color": INK, "label": "free run"}
             axes.axhline(one.rmse[-1, i], lw=1.0, ls=":", **free)
         axes.set_ylim(bottom=0)
-        axes.set_ylabel(f"RMSE of {name} ({unit or '-'})")
+        axes.set_ylabel(f"RMSE of {short(name)} ({unit or '-'})")
     panels[-1].set_xscale("log")
     panels[-1].set_xticks(sorted({k for one in several.values() for k in one.steps[:-1]}))
     panels[-1].xaxis.set_major_formatter(ScalarFormatter())

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from l2ssm.analysis import curves
 from l2ssm.analysis.frequency_plots import scaled
-from l2ssm.analysis.style import ALARM, INK, QUIET, line, marker, styled
+from l2ssm.analysis.style import ALARM, INK, QUIET, line, marker, short, styled
 from l2ssm.errors import OptionError
 from l2ssm.options import positive
 from l2ssm.systems.state_space import StateSpace
@@ -109,11 +109,11 @@ def _label(grid: Any, G: StateSpace) -> None:
     ins, outs = tuple(G.input_names or ()), tuple(G.output_names or ())
     in_units, out_units = tuple(G.input_units or ()), tuple(G.output_units or ())
     for i, j in np.ndindex(*grid.shape):
-        grid[i, j].set_ylabel(f"{outs[i]} ({per(out_units[i], in_units[j]) or '-'})")
+        grid[i, j].set_ylabel(f"{short(outs[i])} ({per(out_units[i], in_units[j]) or '-'})")
         grid[i, j].yaxis.set_major_locator(MaxNLocator(nbins=5))
         grid[i, j].xaxis.set_major_locator(MaxNLocator(nbins=6))
         if i == 0:
-            grid[i, j].set_title(f"from {ins[j]}")
+            grid[i, j].set_title(f"from {short(ins[j], 24)}")
     for axes in grid[-1]:
         axes.set_xlabel("time (s)")
 

@@ -28,7 +28,7 @@ from l2ssm.analysis.horizon_plot import horizon_figure as horizon
 from l2ssm.analysis.memory_plot import memory_figure as memory
 from l2ssm.analysis.operator_plots import impulse, poles, step
 from l2ssm.analysis.residuals import Residuals
-from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, STYLE, legend_name, line, styled
+from l2ssm.analysis.style import ALARM, BAND, COLOURS, INK, QUIET, STYLE, legend_name, line, short, styled
 from l2ssm.analysis.subject import measured
 from l2ssm.analysis.validation_plot import validation_figure as validation
 from l2ssm.errors import OptionError
@@ -132,7 +132,7 @@ def compare(comparison: Comparison, record: int = 0, span: tuple[float, float] |
             away = " (far outside the picture)" if np.any(np.isnan(simulated)) else ""
             fits.append(f"{called}{percent(comparison.scores[model].fit[i])}{away}")
         overlay.set_title(f"{name}: fit {', '.join(fits)}")
-        overlay.set_ylabel(f"{name} ({unit or '-'})")
+        overlay.set_ylabel(f"{short(name)} ({unit or '-'})")
         strip.set_ylabel(f"error ({unit or '-'})")
         strip.axhline(0, color=QUIET, lw=0.8)
         for a in (overlay, strip):
@@ -162,19 +162,19 @@ def residuals(result: Residuals, outputs: int = 4, inputs: int = 3) -> Figure:
     columns = min(integer("inputs", inputs, 0), len(result.input_names))
     squares = sorted({j for _, j in result.nonlinear})[:1]
     count = 1 + columns + len(squares)
-    figure = Figure(figsize=(1 + count * min(max(10 / count, 2.75), 4.0), 2.3 * rows + 1), layout="constrained")
+    width = min(max(10 / count, 2.75), 4.0)
+    letters = int(5.5 * (width - 1))  # that each of two names in a title has room for
+    figure = Figure(figsize=(1 + count * width, 2.3 * rows + 1), layout="constrained")
     grid = figure.subplots(rows, count, sharex=True, squeeze=False)
     for i in range(rows):
-        y = result.output_names[i]
+        y, past = short(result.output_names[i], letters), [short(name, letters) for name in result.input_names]
         _correlation(grid[i, 0], result.lags[1:], result.auto[i, 1:], result.auto_band[i, 1:], f"{y} with its past")
         for j in range(columns):
             band = np.full(len(result.lags), result.cross_band[i, j])
-            _correlation(
-                grid[i, 1 + j], result.lags, result.cross[i, j], band, f"{y} with past {result.input_names[j]}"
-            )
+            _correlation(grid[i, 1 + j], result.lags, result.cross[i, j], band, f"{y} with past {past[j]}")
         for j in squares:
             band = np.full(len(result.lags), result.square_band[i, j])
-            name = f"{y} with past {result.input_names[j]}²"
+            name = f"{y} with past {past[j]}²"
             _correlation(grid[i, -1], result.lags, result.square[i, j], band, name)
         grid[i, 0].set_ylabel("correlation (-)")
     _legend_of_correlations(figure, grid[0, 0], result.false_alarm)

@@ -86,6 +86,15 @@ def every_alphabet() -> Iterator[None]:
         yield
 
 
+def short(name: str, most: int = 18) -> str:
+    """A name as long as a panel has room for: its beginning and its end; tables have all of it.
+
+    >>> short("level of the lower tank"), short("h2")
+    ('level of …wer tank', 'h2')
+    """
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-((most - 1) // 2) :]}"
+
+
 def legend_name(name: str) -> str:
     """A name as matplotlib shows it in a legend, which leaves out what is empty or starts with an underscore.
 

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from l2ssm.analysis import plots
 from l2ssm.analysis.compare import compare
 from l2ssm.analysis.frf import frf
 from l2ssm.analysis.gain_curve import gain_curve
+from l2ssm.analysis.residuals import residuals
 from l2ssm.certificates.compose import certify
+from l2ssm.certificates.falsify import worst_input
 from l2ssm.data.record import Record
 from l2ssm.report.write import write_report
 from l2ssm.systems.state_space import StateSpace
@@ -65,3 +69,27 @@ def test_a_curve_with_an_odd_name_is_in_the_legend() -> None:
         text = " ".join(t.get_text() for t in figure.legends[0].get_texts())
         assert "_mine" in text
         assert "(no name)" in text
+
+
+def test_words_of_long_names_do_not_overlap() -> None:
+    names = tuple(f"Reactor 3 inner coolant valve position, sensor {i}" for i in (1, 2, 3))
+    labels = {"input_names": names, "output_names": tuple(f"{n} of" for n in names), "input_units": ("m3/s",) * 3}
+    net = network(3, 3, 4, 1, 0.5, **labels)
+    u = np.random.default_rng(0).standard_normal((300, 3))
+    data = Record(u, net.simulate(u) + 0.1 * u[::-1], 0.5, "", 0.0, net.input_names, net.output_names)
+    found = worst_input(net, horizon=64, iterations=1)
+    for figure in (
+        plots.residuals(residuals(net, data)),
+        plots.compare(compare(data, {"model": net})),
+        plots.worst(found, net),
+        plots.step(net.layers[1].layers[0].G),
+    ):
+        figure.draw_without_rendering()
+        shown = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible()]
+        words = [t for t in shown if any(c.isalpha() for c in t.get_text()) and "mathdefault" not in t.get_text()]
+        boxes = [t.get_window_extent() for t in words]
+        for i, one in enumerate(boxes):
+            for k in range(i):
+                both = Bbox.intersection(one, boxes[k])
+                area = 0 if both is None else both.width * both.height
+                assert area < 20, f"{words[i].get_text()!r} over {words[k].get_text()!r}"
