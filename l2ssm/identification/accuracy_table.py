@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from l2ssm.certificates.statement import rounded_down, rounded_up
 from l2ssm.data.published import PUBLISHED
 from l2ssm.identification.accuracy import FAMILIES, Result
+from l2ssm.identification.columns import aligned
 
 HEAD = (
     "test set",
@@ -91,8 +92,7 @@ def _laid_out(lines: Sequence[tuple[str, ...]], markdown: bool) -> str:
         rule = "|" + "|".join(["---", "---", *["--:"] * (len(HEAD) - 2)]) + "|"
         rows = ["| " + " | ".join(line) + " |" for line in lines]
         return "\n".join([rows[0], rule, *rows[1:]])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return aligned(lines)
 
 
 def _listed(notes: Sequence[str], markdown: bool) -> list[str]:

@@ -20,6 +20,7 @@ from l2ssm.data.dataset import Dataset
 from l2ssm.data.record import Record
 from l2ssm.errors import CertificateError, DataError, FitError, OptionError
 from l2ssm.identification.checkpoint import remove_checkpoint
+from l2ssm.identification.columns import aligned
 from l2ssm.identification.fit import fit
 from l2ssm.identification.fit_result import versions
 from l2ssm.identification.fleet import STOPPED, Fleet, TaskResult
@@ -98,10 +99,8 @@ class GainSweep:
             rmse = ", ".join(f"{value:.4g}" for value in row.rmse) or "-"
             note = row.failure or ("<- smallest gain that keeps the fit" if row is self.chosen else "")
             lines.append([*gains, rmse, f"{row.error:.4f}", f"{row.seconds:.0f}", note])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        table = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
         kept = f"keeps the fit: error <= {self.limit:.4f}, {100 * self.tolerance:g} % above the smallest one"
-        return "\n".join([*table, kept])
+        return f"{aligned(lines)}\n{kept}"
 
 
 def sweep_gamma(

@@ -20,6 +20,7 @@ from l2ssm.cells.base import DiagonalCell
 from l2ssm.cells.bounded import Bounded
 from l2ssm.cells.l2ru_diagonal import L2RUDiagonal
 from l2ssm.errors import CertificateError, L2ssmError, OptionError, SolverError
+from l2ssm.identification.columns import aligned
 from l2ssm.parametrizations.bounded_diagonal import LOG_PD_MAX, LOG_PD_MIN
 from l2ssm.parametrizations.l2ru_diagonal import storage
 from l2ssm.systems.modal import Modes
@@ -106,10 +107,7 @@ class Validation:
             counts = [str(self.draws), str(len(row.failures)), str(row.above)]
             proofs = [f"{row.proved}/{n}", "-" if row.closed_form is None else f"{row.closed_form}/{n}"]
             lines.append([row.name, row.dtype, *counts, f"{worst:.7g}", f"{median:.3f}", *proofs, *solved])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        return "\n".join(
-            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
+        return aligned(lines)
 
 
 def validate(
