@@ -171,7 +171,7 @@ def fit(
     given, began = dict(locals()), time.monotonic()
     if nproc is not None:
         return fit_together(fit, given, nproc)
-    train, valid = _checked(train, valid)
+    train, valid = checked_data(train, valid)
     if search is not None or starts != 1:
         return select(fit, given | {"train": train, "valid": valid}, began)
     options = FitOptions.of(given, train, valid)
@@ -247,8 +247,12 @@ def fit(
     return with_validation(model, data.judged, data.checked, time.monotonic() - began)
 
 
-def _checked(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[Dataset, Dataset | None]:
-    """Both as datasets with outputs, train varying in every channel, valid like train."""
+def checked_data(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[Dataset, Dataset | None]:
+    """Both as datasets with outputs, train varying in every channel, valid like train.
+
+    Raises:
+        DataError: what is not so.
+    """
     made = [Dataset([d]) if isinstance(d, Record) else d for d in (train, valid)]
     for name, data in zip(("train", "valid"), made, strict=True):
         if data is None and name == "valid":

@@ -79,15 +79,31 @@ def fit_many(
         for seed, result in results(train, valid, wanted, processes, options):
             keep(seed, result)
     else:
-        digests = {"train": train.digest, "valid": None if valid is None else valid.digest}
-        specs = [digests | {"seed": seed, "options": options, "versions": versions()} for seed in wanted]
-        task = partial(_fit_and_save, train, valid)
-        fleet.run(task, specs, lambda done: keep(done.spec["seed"], _member(done)))
+        fits = [(seed, options) for seed in wanted]
+        stored_fits(fleet, train, valid, fits, lambda done: keep(done.spec["seed"], stored_model(done)))
     models = {seed: result for seed in wanted if isinstance(result := found[seed], Model)}
     failures = {seed: result for seed in wanted if isinstance(result := found[seed], str)}
     if not models:
         raise FitError("no seed gave a model: " + "; ".join(f"seed {seed}: {why}" for seed, why in failures.items()))
     return Ensemble(models, failures)
+
+
+def stored_fits(
+    fleet: Fleet,
+    train: Dataset | Record,
+    valid: Dataset | Record | None,
+    wanted: Iterable[tuple[int, dict[str, Any]]],
+    on_fit: Callable[[TaskResult], None] | None = None,
+) -> list[TaskResult]:
+    """A fit for each seed and options, in the folder of the fleet; `stored_model` reads them. See `Fleet.run`."""
+    about = {"train": train.digest, "valid": None if valid is None else valid.digest, "versions": versions()}
+    specs = [about | {"seed": seed, "options": options} for seed, options in wanted]
+    return fleet.run(partial(_fit_and_save, train, valid), specs, on_fit)
+
+
+def stored_model(done: TaskResult) -> Model | str:
+    """The model of a fit of `stored_fits`, or why there is none."""
+    return done.error or load(done.folder / MODEL)
 
 
 def _fit_and_save(
@@ -102,10 +118,6 @@ def _fit_and_save(
     model.save(folder / MODEL)
     remove_checkpoint(folder / CHECKPOINT)  # kept by a fit that used up its minutes
     return {"model": model.digest}
-
-
-def _member(done: TaskResult) -> Model | str:
-    return done.error or load(done.folder / MODEL)
 
 
 def _one(train: Dataset | Record, valid: Dataset | Record | None, seed: int, options: dict[str, Any]) -> Model | str:

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,19 @@ class Fleet:
                 if key not in found:
                     tell(key, STOPPED)
         return [found[key] for key in keys]
+
+    @contextmanager
+    def started(self, tasks: int) -> Iterator[Fleet]:
+        """This fleet for several runs: what each of them would start and end is started once, and ends here.
+
+        Args:
+            tasks: of a run, at most: more workers than that are not started.
+        """
+        if self.workers is None:
+            yield self
+        else:
+            with self._client(tasks) as client:
+                yield replace(self, workers=client)
 
     @contextmanager
     def _client(self, tasks: int) -> Iterator[Any]:

@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,9 +52,8 @@ def candidates(search: Mapping[str, Sequence[Any]] | None, starts: int, seed: in
     """
     starts = integer("starts", starts, 1)
     space = plain("search", search)
+    require_searched(space)
     for name, values in space.items():
-        if name not in SEARCHED:
-            raise OptionError(f"search names {name!r}, expected names among {', '.join(SEARCHED)}")
         if not isinstance(values, list) or not values:
             raise OptionError(f"search of {name!r} is {values!r}, expected a list of values to try")
     seeds = [seed, *(int(np.random.SeedSequence([seed, k]).generate_state(1)[0]) for k in range(1, starts))]
@@ -63,6 +62,17 @@ def candidates(search: Mapping[str, Sequence[Any]] | None, starts: int, seed: in
     if not 2 <= len(found) <= MOST:
         raise OptionError(f"search and starts make {len(found)} candidates, expected 2 to {MOST}")
     return found
+
+
+def require_searched(names: Iterable[str]) -> None:
+    """Nothing, where every one of the `names` is that of an option that may be searched over.
+
+    Raises:
+        OptionError: one is not.
+    """
+    for name in names:
+        if name not in SEARCHED:
+            raise OptionError(f"search names {name!r}, expected names among {', '.join(SEARCHED)}")
 
 
 @dataclass(frozen=True)
@@ -134,14 +144,14 @@ def select(fit: Callable[..., Model], given: Mapping[str, Any], began: float) ->
         if stopped and not (best or before):
             raise KeyboardInterrupt
         if stopped:
-            return _with_trials((best or before)[0].model, tried)
+            return with_trials((best or before)[0].model, tried)
         if not best:
             raise FitError("no candidate gave a model: " + "; ".join(f"{t.candidate}: {t.failure}" for t in found))
         alive = [trial.candidate for trial in best[: (len(alive) + 1) // 2]]
     try:
-        return _with_trials(fit(**options | alive[0] | {"minutes": _share(options["minutes"], began)}), tried)
+        return with_trials(fit(**options | alive[0] | {"minutes": _share(options["minutes"], began)}), tried)
     except KeyboardInterrupt:  # before the first step
-        return _with_trials(best[0].model, tried)
+        return with_trials(best[0].model, tried)
 
 
 def _brief(options: Mapping[str, Any], steps: int, minutes: float | None) -> dict[str, Any]:
@@ -165,7 +175,13 @@ def _trial(fit: Callable[..., Model], brief: Mapping[str, Any], candidate: dict[
         return Trial(candidate, brief["steps"], None, f"{INTERRUPTED} 0")
 
 
-def _with_trials(model: Model | None, tried: Sequence[Trial]) -> Model:
+def with_trials(model: Model | None, tried: Sequence[Trial]) -> Model:
+    """The model with what was tried in `info["search"]`.
+
+    Args:
+        model: the chosen one.
+        tried: in the order of their fits.
+    """
     assert model is not None
     return dataclasses.replace(model, info=dict(model.info) | {"search": [trial.told for trial in tried]})
 
