@@ -18,7 +18,7 @@ from l2ssm.identification.grouped_work import GroupedWork, leave, taken
 from l2ssm.identification.trainee import Trainee, squared_error
 from l2ssm.identification.windows import Batch
 from l2ssm.networks.deep import Block, DeepSSM
-from l2ssm.scan import sequence_parallel
+from l2ssm.scan.sequence_parallel import sequence_parallel
 
 
 class Chunks(GroupedWork):

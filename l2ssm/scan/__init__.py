@@ -5,16 +5,5 @@ from __future__ import annotations
 from l2ssm.scan.contract import Backend, Choice
 from l2ssm.scan.interface import dense_scan, diag_scan, lti_scan, step
 from l2ssm.scan.selection import BACKENDS, select_backend
-from l2ssm.scan.sequence_parallel import sequence_parallel
 
-__all__ = [
-    "BACKENDS",
-    "Backend",
-    "Choice",
-    "dense_scan",
-    "diag_scan",
-    "lti_scan",
-    "select_backend",
-    "sequence_parallel",
-    "step",
-]
+__all__ = ["BACKENDS", "Backend", "Choice", "dense_scan", "diag_scan", "lti_scan", "select_backend", "step"]

@@ -55,9 +55,10 @@ WORK: dict[str, Callable[[], Work]] = {
     "replicas": lambda: Replicas(place()),
     "chunks": lambda: Chunks(place()),
 }
+LARGE = {"windows": 64, "d_model": 64, "n_x": 64}
+WAYS = ((1, "ordinary"), (1, "8 shards"), (2, "8 shards"), (2, "2 shards"), (2, "replicas"))
 SHARED = [  # processes, how, and sizes
-    *((n, how, {}) for n, how in ((1, "ordinary"), (1, "8 shards"), (2, "8 shards"), (2, "2 shards"), (2, "replicas"))),
-    *((n, how, {"windows": 64}) for n, how in ((1, "ordinary"), (1, "8 shards"), (2, "8 shards"), (2, "replicas"))),
+    *((n, how, size) for size in ({}, {"windows": 64}, LARGE) for n, how in WAYS),
     *((n, how, {"windows": 1, "window": 2**17}) for n, how in ((1, "ordinary"), (2, "chunks"))),
 ]
 

@@ -11,8 +11,8 @@ from torch import distributed as dist
 
 from l2ssm.errors import OptionError
 from l2ssm.identification.distributed import launch
-from l2ssm.scan import BACKENDS, dense_scan, diag_scan, lti_scan, sequence_parallel
-from l2ssm.scan.sequence_parallel import power
+from l2ssm.scan import BACKENDS, dense_scan, diag_scan, lti_scan
+from l2ssm.scan.sequence_parallel import power, sequence_parallel
 
 pytestmark = [
     pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="processes are forked here"),
