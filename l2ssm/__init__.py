@@ -43,10 +43,12 @@ if TYPE_CHECKING:
     from l2ssm.identification.linear_baseline import LinearBaseline, fit_linear
     from l2ssm.identification.model import Model, load
     from l2ssm.identification.prediction import fit_noise
+    from l2ssm.identification.proposals import Range
     from l2ssm.identification.reduce import reduce, verify_reduction
     from l2ssm.identification.resample import resample_model
     from l2ssm.identification.scale_to_gain import scale_to_gain
     from l2ssm.identification.sweep import sweep_gamma
+    from l2ssm.identification.tune import tune
     from l2ssm.networks.freeze import freeze
     from l2ssm.report.write import write_report
     from l2ssm.systems.discretize import discretize
@@ -69,6 +71,7 @@ _HOME = {
     "LagMemory": "l2ssm.systems.memory",
     "LinearBaseline": "l2ssm.identification.linear_baseline",
     "Model": "l2ssm.identification.model",
+    "Range": "l2ssm.identification.proposals",
     "Record": "l2ssm.data.record",
     "SSMRegressor": "l2ssm.identification.estimator",
     "StateSpace": "l2ssm.systems.state_space",
@@ -110,6 +113,7 @@ _HOME = {
     "signals": "l2ssm.data",
     "small_gain": "l2ssm.certificates.small_gain",
     "sweep_gamma": "l2ssm.identification.sweep",
+    "tune": "l2ssm.identification.tune",
     "verify": "l2ssm.certificates.verify",
     "verify_reduction": "l2ssm.identification.reduce",
     "worst_direction": "l2ssm.analysis.directions",
@@ -130,6 +134,7 @@ __all__ = [
     "LagMemory",
     "LinearBaseline",
     "Model",
+    "Range",
     "Record",
     "SSMRegressor",
     "StateSpace",
@@ -171,6 +176,7 @@ __all__ = [
     "signals",
     "small_gain",
     "sweep_gamma",
+    "tune",
     "verify",
     "verify_reduction",
     "worst_direction",
