@@ -48,6 +48,7 @@ from l2ssm.cli.options import (
 from l2ssm.cli.reduction import reduce
 from l2ssm.cli.source import Source
 from l2ssm.cli.sweep import sweep_gamma
+from l2ssm.cli.tuning import tune
 from l2ssm.cli.usage import MALFORMED, NOT_PROVED, Commands
 from l2ssm.errors import CertificateError, MalformedCertificateError, ModelFileError
 
@@ -172,7 +173,8 @@ def fit(
 
 
 OWN: dict[str, Callable[..., None]] = {"import": import_file, "sweep-gamma": sweep_gamma, "fit-many": fit_many,
-                                       "eval": evaluate, "reduce": reduce, "export": export, "lab": lab}  # fmt: skip
+                                       "tune": tune, "eval": evaluate, "reduce": reduce, "export": export,
+                                       "lab": lab}  # fmt: skip
 for name, function in OWN.items():
     app.command(name=name)(one_line_errors(function))
 
