@@ -1,12 +1,15 @@
 """Networks with a prescribed gain: Wiener-Hammerstein teachers of gain 1, and cascaded tanks with every bounded cell.
 
     python tests/benchmarks/bench_prescribed.py teacher [--seeds 3] [--steps 800] [--refine 800] [--cells bounded]
+    python tests/benchmarks/bench_prescribed.py defaults [--seeds 3]
     python tests/benchmarks/bench_prescribed.py tanks [--seeds 1] [--steps 1000] [--gamma 8]
 
 teacher: y = G2 f(G1 u), G1 and G2 random low-pass filters of two modes with peak gain exactly 1, at frequency 0, and f
 with slopes in [0, 1]: the incremental gain is 1, attained by slow signals in the steepest part of f. The contractive
 layers contain the first f exactly, the others not. Students: 2 blocks of width 4 with 4 modes, gamma = 1 prescribed,
 Adam at 0.01, 4096 samples of noise-free coloured noise; NRMSE = RMS error / standard deviation of y on 4096 others.
+
+defaults: the same teachers, and `fit(train, gamma=1.0)` without another option.
 
 tanks: the official records, gamma prescribed in V/V, defaults of `fit`.
 
@@ -83,9 +86,25 @@ def run_teachers(options: argparse.Namespace) -> None:
                     refine_steps=options.refine,
                     seed=seed,
                 )
-                error = np.sqrt(np.mean((model.simulate(test) - test.y) ** 2)) / np.std(test.y)
-                found.append((error, *gains(model)))
+                found.append((nrmse(model, test), *gains(model)))
             show(f"{cell:18s} {kind:11s} {model.info['n_parameters']} parameters, NRMSE", np.array(found))
+
+
+def run_defaults(options: argparse.Namespace) -> None:
+    """One row a map f, then the medians."""
+    for kind in STATIC_MAPS:
+        found = []
+        for seed in range(options.seeds):
+            train, test = teacher(kind, seed)
+            model = ls.fit(train, gamma=1.0, seed=seed)
+            found.append((nrmse(model, test), *gains(model)))
+        show(f"{kind:11s} {model.info['n_parameters']} parameters, NRMSE", np.array(found))
+
+
+def nrmse(model: ls.Model, test: Record) -> float:
+    """RMS error over the standard deviation of y, from n_init on."""
+    error = (model.simulate(test) - test.y)[model.n_init :]
+    return float(np.sqrt(np.mean(error**2)) / np.std(test.y))
 
 
 def run_tanks(options: argparse.Namespace) -> None:
@@ -126,7 +145,7 @@ def show(label: str, found: np.ndarray) -> None:
 def main() -> None:
     """Print one of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=("teacher", "tanks"))
+    parser.add_argument("table", choices=("teacher", "defaults", "tanks"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--refine", type=int, default=0, help="iterations of L-BFGS after the steps")
@@ -135,7 +154,7 @@ def main() -> None:
     parser.add_argument("--gamma", type=float, default=8.0, help="tanks, V/V")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    {"teacher": run_teachers, "tanks": run_tanks}[options.table](options)
+    {"teacher": run_teachers, "defaults": run_defaults, "tanks": run_tanks}[options.table](options)
 
 
 if __name__ == "__main__":
