@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from l2ssm.data.dataset import Dataset
@@ -200,7 +201,7 @@ def fit(
     with threads_for(12.0 * options.batch * options.window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
-            data.windows(options),
+            partial(data.windows, options),
             judged,
             steps=options.steps,
             learning_rate=options.learning_rate,

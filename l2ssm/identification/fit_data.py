@@ -105,10 +105,11 @@ class FitData:
         places = stretches(lengths, *size) if self.long else [(i, 0, length) for i, length in enumerate(lengths)]
         return [self.fitted[i].cut(first, stop) for i, first, stop in places]
 
-    def windows(self, options: FitOptions) -> Iterator[Batch]:
-        """Endless training batches; of long data made by a thread while the one before is used."""
+    def windows(self, options: FitOptions, skip: int = 0) -> Iterator[Batch]:
+        """Endless training batches after the first `skip`; of long data made by a thread while one is used."""
         drawn = consecutive_windows if options.carry_state else random_windows
-        batches = drawn(self.fitted, options.rule, window=options.window, batch=options.batch, seed=options.seed)
+        sizes = {"window": options.window, "batch": options.batch, "seed": options.seed}
+        batches = drawn(self.fitted, options.rule, **sizes, skip=skip)
         return prefetched(batches) if self.long else batches
 
     def fixed_batches(self, options: FitOptions) -> tuple[list[Batch], list[Batch]]:

@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from typing import Any
 
 import torch
@@ -49,7 +48,7 @@ WORK_WORTH_THREADS = 1e8  # multiply-adds a step
 
 def minimize(
     trainee: Trainee,
-    batches: Iterator[Batch],
+    batches: Callable[[int], Iterator[Batch]],
     valid: Sequence[Batch],
     *,
     steps: int,
@@ -70,7 +69,7 @@ def minimize(
 
     Args:
         trainee: what is trained.
-        batches: endless training windows.
+        batches: endless training windows, from those of the step after so many on.
         valid: validation records.
         steps: optimiser steps at most.
         learning_rate: peak of the one-cycle schedule.
@@ -85,7 +84,7 @@ def minimize(
         monitor: called with the number of each validation (1, 2, ...) for the gain to report.
         progress: called at each validation.
         checkpoint: written at each validation; where it exists, training goes on from it, and ends bit for bit as it
-            would have ended. The batches drawn so far are drawn again.
+            would have ended.
         work: how it is shared out between processes; None: not at all.
 
     Raises:
@@ -107,17 +106,16 @@ def minimize(
         trainee.load_state_dict(resumed.parameters)
         optimizer.load_state_dict(optimizer.state_dict() | {"state": resumed.optimizer})
         best, began, tail.mean = resumed.best, began - resumed.seconds, resumed.mean
-        next(islice(batches, first, first), None)
         work.begin(trainee, first)
         prescribed.before_validation()
-    last_good, step = _snapshot(trainee, optimizer), first
+    last_good, step, drawn = _snapshot(trainee, optimizer), first, batches(first)
     try:
         for step in range(first + 1, steps + 1 if outcome.reason == ALL_STEPS else 0):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * one_cycle(step / steps)
             optimizer.zero_grad(set_to_none=True)
             prescribed.before_step(step)
-            loss, carried = work.step(trainee, next(batches), carried, prescribed.loss())
+            loss, carried = work.step(trainee, next(drawn), carried, prescribed.loss())
             norm = nn.utils.clip_grad_norm_(trainee.parameters(), 1.0)
             if torch.isfinite(loss) and torch.isfinite(norm):
                 optimizer.step()

@@ -128,7 +128,9 @@ def fit_recurrent(
     with threads_for(3.0 * options.batch * options.window * _count(trainee.model)):
         outcome = minimize(
             trainee,
-            random_windows(fitted, rule, window=options.window, batch=options.batch, seed=options.seed),
+            lambda skip: random_windows(
+                fitted, rule, window=options.window, batch=options.batch, seed=options.seed, skip=skip
+            ),
             whole_records(checked, rule),
             steps=options.steps,
             learning_rate=options.learning_rate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Protocol
 
 import numpy as np
@@ -134,9 +135,9 @@ def prediction_windows(
 
 
 def random_windows(
-    records: Sequence[Windowed], initial: InitialState, *, window: int, batch: int, seed: int
+    records: Sequence[Windowed], initial: InitialState, *, window: int, batch: int, seed: int, skip: int = 0
 ) -> Iterator[Batch]:
-    """Endless batches of windows, uniform over all their possible starts in all records.
+    """Endless batches of windows, uniform over all their possible starts in all records; the first `skip` are left out.
 
     A record shorter than the window is one window, held at its last sample, and not scored, beyond its end.
 
@@ -149,8 +150,10 @@ def random_windows(
     starts = np.array([max(len(record) - length, 0) + 1 for record in usable])
     edges = np.cumsum(starts)
     rng = np.random.default_rng(seed)
-    while True:
+    for step in count():
         draw = rng.integers(edges[-1], size=batch)
+        if step < skip:
+            continue
         which = np.searchsorted(edges, draw, side="right")
         first = draw - (edges[which] - starts[which])
         cuts = [settled(usable[i], k, length, initial) for i, k in zip(which, first, strict=True)]
@@ -182,11 +185,12 @@ def spread_windows(
 
 
 def consecutive_windows(
-    records: Sequence[Windowed], initial: InitialState, *, window: int, batch: int, seed: int
+    records: Sequence[Windowed], initial: InitialState, *, window: int, batch: int, seed: int, skip: int = 0
 ) -> Iterator[Batch]:
     """Endless batches for truncated backpropagation: each item walks through the records window after window.
 
     Every pass over the data begins at another offset, and its windows are dealt out to the items in equal stretches.
+    The first `skip` batches are left out.
 
     Raises:
         DataError: no record is longer than n_init samples.
@@ -203,7 +207,8 @@ def consecutive_windows(
         ]
         items = min(batch, len(cuts))
         share = len(cuts) // items
-        for step in range(share):
+        first_wanted, skip = min(skip, share), max(skip - share, 0)
+        for step in range(first_wanted, share):
             drawn = [cuts[item * share + step] for item in range(items)]
             continues = [step > 0 and follows for _, _, follows in drawn]
             windows = [

@@ -7,15 +7,21 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from l2ssm import Record, fit, fit_many, sweep_gamma
+from l2ssm import Dataset, Record, fit, fit_many, sweep_gamma
 from l2ssm.errors import ModelFileError, OptionError
 from l2ssm.identification.checkpoint import before
+from l2ssm.identification.initial import InitialState
+from l2ssm.identification.windows import consecutive_windows, random_windows, standardise
+from l2ssm.networks.scaling import Scaling
 
 OPTIONS = {"layers": 1, "d_model": 3, "n_x": 2, "steps": 9, "validate_every": 3, "window": 40, "batch": 2, "n_init": 5,
            "refine_steps": 2, "linear_start": False}  # fmt: skip
@@ -76,6 +82,19 @@ def test_resumed_after_an_interrupt(tmp_path, options, stop):
     assert stop != REFINING or len(steps) == 1
     assert not any(tmp_path.iterdir())
     assert_same(resumed, fit(record(), **options))
+
+
+@pytest.mark.parametrize("windows", [random_windows, consecutive_windows])
+def test_windows_go_on_where_they_were(windows):
+    """The batch of a step depends on seed and step alone."""
+    data = Dataset([record(0), record(1)])
+    stats = data.statistics()
+    records = standardise(data, Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std))
+    drawn = partial(windows, records, InitialState("encoder", 5), window=40, batch=2, seed=4)
+    for step, batch in enumerate(islice(drawn(), 12)):
+        again = next(drawn(skip=step))
+        for name, value in vars(batch).items():
+            assert torch.equal(value, vars(again)[name])
 
 
 def test_monitored_validations_are_counted_from_the_start(tmp_path, monkeypatch):
