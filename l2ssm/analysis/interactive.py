@@ -175,11 +175,10 @@ def _axis(axis: Axis, font: float, room: float) -> dict[str, Any]:
         "zeroline": False,
         "ticks": "outside",
         "nticks": int(np.clip(room, 3, 8)),
+        "exponentformat": "power",  # 10B would be ten thousand millions
     }
-    if log:
-        found["exponentformat"] = "power"
-        if high > 30 * low:
-            found |= {"dtick": max(1, round(np.log10(high / low) / 6)), "minor": {"ticks": "outside"}}
+    if log and high > 30 * low:
+        found |= {"dtick": max(1, round(np.log10(high / low) / 6)), "minor": {"ticks": "outside"}}
     if axis.get_scale() == "symlog" or not len(axis.get_majorticklocs()):
         values = np.asarray(axis.get_majorticklocs(), dtype=np.float64)
         found |= {"tickvals": _placed(axis)(values).tolist(), "ticktext": [f"{v:.3g}" for v in values]}

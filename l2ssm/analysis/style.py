@@ -70,9 +70,12 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
         with rc_context(STYLE):
             figure = draw(*args, **kwargs)
-        for text in figure.findobj(Text):
-            if isinstance(text, Text) and text.get_text():  # ticks have none yet; theirs may be powers of ten
-                text.set_parse_math(False)
+        legends = [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()))]
+        words = [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+        words += [text for legend in legends for text in legend.get_texts()]
+        words += [text for one in (figure, *figure.axes) for text in one.get_children() if isinstance(text, Text)]
+        for text in words:  # not of the ticks: those may be powers of ten
+            text.set_parse_math(False)
         return figure
 
     return drawn

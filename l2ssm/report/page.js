@@ -11,17 +11,12 @@
 
   const BUTTONS = 26; // pixels of the row of buttons, above the legend
 
-  // As wide as there is room, but legible; as high as the rows of the legend need above the panels.
-  const sized = (home, drawing) => {
-    const { data, layout, least } = drawing;
+  // As wide as there is room, but legible; as high as the legend, once it is drawn, needs above the panels.
+  const sized = (home, { layout, least }) => {
     const width = Math.min(layout.width, Math.max(home.parentElement.clientWidth, least));
-    const names = data.filter((trace) => trace.showlegend).map((trace) => trace.name.length);
-    const entry = (letters) => 6.8 * letters + 45;
-    const fitting = Math.max(1, Math.floor(width / entry(Math.max(0, ...names))));
-    const oneRow = names.reduce((sum, n) => sum + entry(n), 0) < width;
-    const rows = !layout.showlegend || !names.length ? 0 : oneRow ? 1 : Math.ceil(names.length / fitting);
     const titled = layout.annotations.some((note) => note.yanchor === "bottom");
-    const top = BUTTONS + 29 * rows + (titled ? 22 : 6);
+    const legend = Number(home.querySelector(".legend > .bg")?.getAttribute("height") ?? 0);
+    const top = BUTTONS + legend + (titled ? 22 : 6);
     const height = layout.height - layout.margin.t + top;
     return { width, height, "margin.t": top, "legend.y": 1 - BUTTONS / height };
   };
@@ -39,8 +34,12 @@
     const [margin, legend] = [{ ...drawing.layout.margin, t }, { ...drawing.layout.legend, y }];
     const layout = { ...drawing.layout, width, height, margin, legend, dragmode: touch ? false : "zoom" };
     await Plotly.newPlot(figure, drawing.data, layout, config);
+    await Plotly.relayout(figure, sized(home, drawing));
     home.classList.add("drawn");
-    window.addEventListener("resize", () => Plotly.relayout(figure, sized(home, drawing)));
+    window.addEventListener("resize", async () => {
+      await Plotly.relayout(figure, sized(home, drawing)); // another width: the legend breaks into other rows
+      await Plotly.relayout(figure, sized(home, drawing));
+    });
   }
   document.documentElement.dataset.figures = "drawn";
 })().catch((error) => console.error("the figures stay still:", error));

@@ -49,6 +49,10 @@ def check(page: Path, width: int = 1280) -> str:
     for one in drawn:
         assert 'class="main-svg"' in one
         assert re.search(r'<path class="(js-line|point)"|class="js-fill"|<path class="[^"]*point', one), one[:300]
+        top = min((float(y) for y in re.findall(r'class="xgrid[^"]*"[^>]* d="M0,([\d.]+)v', one)), default=1e9)
+        for y, box in re.findall(r'<g class="legend"[^>]*translate\(0,([\d.]+)\)[^>]*>(<rect class="bg"[^>]*>)', one):
+            height = float(re.findall(r' height="([\d.]+)"', box)[0])
+            assert float(y) + height <= top, "the legend covers a panel"
     return document
 
 
