@@ -12,7 +12,9 @@ app = marimo.App(
 )
 
 with app.setup:
+    import os
     import tempfile
+    from dataclasses import replace
     from pathlib import Path
 
     import marimo as mo
@@ -20,7 +22,8 @@ with app.setup:
     from matplotlib.figure import Figure
 
     import l2ssm as ls
-    from l2ssm.errors import L2ssmError
+    from l2ssm.certificates.statement import rounded_down, rounded_up
+    from l2ssm.errors import DataError, L2ssmError
 
 
 @app.cell(hide_code=True)
@@ -30,6 +33,7 @@ def _():
 
     Choose a plant or drop a CSV file, then move the prescribed gain, the number of layers and the poles that training starts from.
     Every change fits a small model again (100 steps, a few seconds); the button trains longer. The gain of whatever comes out is proved.
+    Of a file the first three quarters train, the rest tests; name its columns (commas between them), and give its sample time or the column that holds the time.
     """)
     return
 
@@ -40,30 +44,41 @@ def _():
     file = mo.ui.file(filetypes=[".csv"], kind="area", label="or drop a CSV file here")
     inputs = mo.ui.text("u", label="input columns")
     outputs = mo.ui.text("y", label="output columns")
-    dt = mo.ui.number(1e-6, 1e6, value=1.0, label="sample time (s)")
-    mo.hstack([mo.vstack([plant, inputs, outputs, dt]), file], widths=[1, 2])
-    return dt, file, inputs, outputs, plant
+    clock = mo.ui.text("1", label="sample time (s), or time column")
+    mo.hstack([mo.vstack([plant, inputs, outputs, clock]), file], widths=[1, 2])
+    return clock, file, inputs, outputs, plant
 
 
 @app.cell
-def _(dt, file, inputs, outputs, plant):
-    def _records():
-        if not file.value:
-            data = ls.plants.PLANTS[plant.value]().experiment(seed=0, samples=1024)
-            return data["train"], data["test"]
-        names = {"inputs": inputs.value.replace(",", " ").split(), "outputs": outputs.value.replace(",", " ").split()}
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "dropped.csv"
-            path.write_bytes(file.contents())
-            data = ls.read(path, dt=dt.value, **names)
-        first, second = data.split([0.75, 0.25])
-        return next(iter(first)), next(iter(second))
+def _(clock, file, inputs, outputs, plant):
+    def _dropped(folder):
+        path = Path(folder) / Path(file.name()).name
+        path.write_bytes(file.contents())
+        names = {
+            "inputs": [name.strip() for name in inputs.value.split(",")],
+            "outputs": [name.strip() for name in outputs.value.split(",")],
+        }
+        try:
+            names["dt"] = float(clock.value)
+        except ValueError:  # no number: the name of a column
+            names["time"] = clock.value.strip()
+        data = ls.read(path, **names)
+        return [
+            replace(part[0], name=name) for part, name in zip(data.split([0.75, 0.25]), ("train", "test"), strict=True)
+        ]
 
     def _loaded():
-        try:
-            return *_records(), None
-        except L2ssmError as error:
-            return None, None, str(error)
+        if not file.value:
+            data = ls.plants.PLANTS[plant.value]().experiment(seed=0, samples=1024)
+            return data["train"], data["test"], None
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                first, second = _dropped(folder)
+                if not (np.ptp(first.u, 0).all() and np.ptp(first.y, 0).all()):
+                    raise DataError("a channel has the same value in all of the first three quarters: nothing to learn")
+            except L2ssmError as error:
+                return None, None, str(error).replace(f"{folder}{os.sep}", "")
+        return first, second, None
 
     train, test, problem = _loaded()
     mo.stop(problem is not None, mo.callout(f"This file cannot be used as it is: {problem}", kind="danger"))
@@ -112,18 +127,18 @@ def _(constants, gamma, layers, longer, test, train, unit_gain):
 
     try:
         model = _fit()
+        certificate = ls.certify(model, method="product")
+        scores = ls.compare(test, {"model": model}).scores["model"]
     except L2ssmError as error:
-        mo.stop(True, mo.callout(f"No model: {error}", kind="danger"))
-    certificate = ls.certify(model, method="product")
-    scores = ls.compare(test, {"model": model}).scores["model"]
+        mo.stop(True, mo.callout(f"No certified model of these data: {error}", kind="danger"))
     mo.hstack(
         [
             mo.stat(", ".join(f"{fit:.1f} %" for fit in scores.fit), label="fit on test data"),
             mo.stat(
                 f"{gamma.value * unit_gain:.4g}", label=f"prescribed gamma ({certificate.unit or 'output per input'})"
             ),
-            mo.stat(f"{certificate.gamma:.4g}", label="proved"),
-            mo.stat(f"{certificate.lower.gain:.4g}", label="worst input found"),
+            mo.stat(rounded_up(certificate.gamma), label="proved"),
+            mo.stat(rounded_down(certificate.lower.gain), label="worst input found"),
         ]
     )
     return certificate, model

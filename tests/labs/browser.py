@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 120.0
+PATIENCE = 300.0
 """Seconds to wait for a page, on a slow machine with other work."""
 
 
@@ -59,6 +59,11 @@ class Page:
             assert time.monotonic() < deadline, f"{what}: not seen in {PATIENCE:g} s; errors {self.errors}"
             time.sleep(0.2)
         return value
+
+    def upload(self, script, path):
+        """Hand a file to the input element that the expression yields, as if it had been dropped there."""
+        found = self.call("Runtime.evaluate", expression=script)
+        self.call("DOM.setFileInputFiles", files=[str(path)], objectId=found["result"]["objectId"])
 
     def open(self, address):
         """Go there."""
