@@ -17,6 +17,7 @@ with app.setup:
     from matplotlib.figure import Figure
 
     import l2ssm as ls
+    from l2ssm.certificates.statement import rounded_down, rounded_up
     from l2ssm.labs.visible import attempt, verdict
 
 
@@ -33,8 +34,8 @@ def _():
     tampers with the pump, in any way whatsoever?* The answer is one number, with a proof.
 
     **How these labs work.** Cells are reactive: move a slider, and what depends on it runs again. Exercises are
-    functions of this file; below each you are told at once how it does. Change a function and run the cell. A longer list
-    of checks runs with `l2ssm lab 0 --check lab_0_first_model.py`.
+    functions of this file; below each you are told at once how it does. Change a function and run the cell. If something
+    here does not run at all, `l2ssm doctor` in a terminal says what is installed and what is missing. A longer list of checks runs with `l2ssm lab 0 --check lab_0_first_model.py`.
     """)
     return
 
@@ -209,8 +210,8 @@ def _(amplitude, certificate, cycles, model, test):
     mo.hstack(
         [
             mo.stat(f"{ratio:.4f}", label="|y_u - y_v| / |u - v|"),
-            mo.stat(f"{certificate.lower.gain:.4f}", label="worst input found by the package"),
-            mo.stat(f"{certificate.gamma:.4f}", label="proved gamma (V/V)"),
+            mo.stat(rounded_down(certificate.lower.gain), label="worst input found by the package"),
+            mo.stat(rounded_up(certificate.gamma), label="proved gamma (V/V)"),
         ]
     )
     return

@@ -233,6 +233,8 @@ def _(G):
             return (
                 f"your grid: {grid.size} points, largest value {shown:.6g} of {G.hinf().lower:.6g} (sliders of part 1)"
             )
+        except NotImplementedError as error:
+            return f"*your grid: waiting for {error}*"
         except Exception as error:
             return f"your grid: {error}"
 

@@ -248,7 +248,7 @@ def _():
     mo.md(r"""
     ## 3 · Diagonal: S4D and S5
 
-    A scan wants a diagonal $A$. LegS itself must not be diagonalised (its eigenvectors have a condition of $3\cdot10^{19}$ at $N = 32$),
+    A scan wants a diagonal $A$. LegS itself must not be diagonalised (its eigenvectors, of norm 1, have a condition of $10^{23}$ at $N = 32$),
     but $A = S - P P^\top$ with $S + \tfrac12 I$ skew: S4D and S5 keep the eigenvalues of $S$, all with real part $-\tfrac12$, and drop the
     rank-one part. Sampled with step $\Delta$ by the hold, the kernel read out *after* the update is
 

@@ -89,7 +89,7 @@ def _():
     mo.md(r"""
     ### Exercise 1
     `initial_state(G, u, y)`: the least-squares $x_0$ $(n_x,)$ from the first samples $u$ $(n, n_u)$, $y$ $(n, n_y)$. The response to $u$ from the
-    zero state is `G.simulate(u)`; `observability(G, n)` is in this file, but write your own so that the grader finds it.
+    zero state is `G.simulate(u)`; `observability(G, n)` above is yours to use.
 
     ### Exercise 2
     `pooled_nrmse(records)`: one score for ragged records, a list of $(y, \hat y, n_\text{init})$ with arrays $(T_i,)$: all errors of $y[n_\text{init}:]$ together, RMS,
@@ -257,7 +257,7 @@ def _():
     train, test = data["train"], data["test"]
     linear_model = ls.fit_linear(ls.Dataset([train]), n_init=50)
     about_the_mean = ls.Record(test.u - train.u.mean(0), test.y - train.y.mean(0), test.dt)
-    mo.plain_text(f"{linear_model}\n\n{ls.residuals(linear_model.G, about_the_mean)}")
+    mo.md(f"*{linear_model}*\n\n{ls.residuals(linear_model.G, about_the_mean)}")
     return
 
 

@@ -19,6 +19,7 @@ with app.setup:
     import l2ssm as ls
     from l2ssm.certificates.lmi import storage_from_lmi
     from l2ssm.certificates.riccati import bounded_real_riccati
+    from l2ssm.certificates.statement import rounded_up
     from l2ssm.errors import SolverError
     from l2ssm.labs.visible import attempt, verdict
 
@@ -204,6 +205,8 @@ def _(pole_radius):
             }
             try:
                 row["its P proves"] = f"{provable(system.A, system.B, system.C, system.D, witness.P):.10g}"
+            except NotImplementedError as error:
+                row["its P proves"] = f"waiting for {error}"
             except Exception as error:
                 row["its P proves"] = str(error)
             rows.append(row)
@@ -413,7 +416,11 @@ def _(train, wanted):
         axes.legend()
         return figure
 
-    shown = f"RMSE {own[0]:.3f} V at a proved gain of {own[1]:.3f} V/V" if own else "press the button to add a point"
+    shown = (
+        f"RMSE {own[0]:.3f} V at a proved gain of {rounded_up(own[1])} V/V"
+        if own
+        else "press the button to add a point"
+    )
     mo.vstack([mo.md(shown), _figure()])
     return
 

@@ -347,7 +347,7 @@ def _():
     ## What to take home
 
     - Eigenvalues of the members say nothing about the switched system. One common storage function says everything it can prove.
-    - A normaliser that keeps variances is not a gain. With gates that may close, RG-LRU as published has none.
+    - A normaliser that keeps variances is not a gain. With gates that come as close to 1 as they like, as in RG-LRU as published, there is none.
     - If every step is lossless, nobody can choose coefficients that amplify: build the bound in.
     - In the package: cells `rglru`, `s6`, `bounded_selective`, `bounded_clocked`; which gain each block has: `docs/selective.md`.
 

@@ -18,6 +18,7 @@ with app.setup:
     import l2ssm as ls
     from l2ssm.certificates.certificate import Certificate
     from l2ssm.certificates.riccati import storage
+    from l2ssm.certificates.statement import rounded_down, rounded_up
     from l2ssm.errors import CertificateError, L2ssmError
     from l2ssm.labs.visible import attempt, verdict
     from l2ssm.systems.layers import Dynamic, Residual
@@ -101,8 +102,8 @@ def _(joint, scale):
     found = ls.worst_input(net, horizon=128, iterations=4)
     mo.hstack(
         [
-            *(mo.stat(f"{gamma:.4g}", label=f"proved, tier {tier}") for tier, gamma in bounds.items()),
-            mo.stat(f"{found.gain:.4g}", label="worst input found (quick search)"),
+            *(mo.stat(rounded_up(gamma), label=f"proved, tier {tier}") for tier, gamma in bounds.items()),
+            mo.stat(rounded_down(found.gain), label="worst input found (quick search)"),
         ]
     )
     return bounds, found, net
@@ -220,6 +221,8 @@ def _(horizon):
         try:
             u = np.asarray(attack(G, horizon.value), dtype=float)
             boxes.append(mo.stat(f"{np.linalg.norm(G.simulate(u)) / np.linalg.norm(u):.3f}", label="your attack"))
+        except NotImplementedError as error:
+            boxes.append(mo.md(f"*your attack: waiting for {error}*"))
         except Exception as error:
             boxes.append(mo.md(f"your attack: {error}"))
         return mo.hstack(boxes)

@@ -223,6 +223,8 @@ def _(reduced):
         try:
             step = make_step(reduced.G, np.float32)
             y = np.array([np.array(step(sample)) for sample in u])
+        except NotImplementedError as error:
+            return mo.md(f"*your step: waiting for {error}*")
         except Exception as error:
             return mo.md(f"your step: {error}")
         rounding = np.abs(y - reduced.G.simulate(u)).max()
