@@ -104,3 +104,8 @@ def test_a_broken_page_is_noticed_and_keeps_its_still_pictures(tmp_path: Path) -
     assert "drawn" not in re.findall(r'class="plot[^"]*"', document)[0]
     page.write_text(text.replace("<footer>", '<img src="https://example.com/x.png"><footer>'), encoding="utf-8")
     assert any("Content Security Policy" in line for line in opened(page)[1])
+
+
+@browser
+def test_a_legend_of_many_rows_covers_no_panel(tmp_path: Path) -> None:
+    check(write_report(network(1, 1, 3, 5, 4.0), None, None, tmp_path).html)
