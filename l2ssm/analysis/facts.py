@@ -48,7 +48,7 @@ def operator_facts(G: StateSpace, name: str = "") -> dict[str, Any]:
         "frozen": is_frozen(name),
         "schur": G.is_schur(),
         "spectral_radius": G.spectral_radius(),
-        "margin": float(np.min(gap(G.poles()), initial=1.0)),
+        "margin": float(np.min(gap(G.poles()), initial=1.0)) + 0.0,  # not -0
         "unit": gain_unit(G),
         "hinf": {
             "lower": bracket.lower,

@@ -48,6 +48,7 @@ def test_stability_is_that_of_the_worst_operator() -> None:
         "schur": False,
         "unstable": ["block0"],
         "spectral_radius": 1.0,
+        "margin": 0.0,
         "slowest_time_constant_s": np.inf,
     }
     assert facts["operators"]["block0"]["hinf"]["upper"] == np.inf
