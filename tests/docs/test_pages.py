@@ -70,6 +70,7 @@ from l2ssm.networks.scaling import Scaling
 network = DeepSSM(Scaling(0.0, 1.0, 0.0, 1.0))
 G = ls.StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]], dt)
 """,
+    "docs/prediction.md": 'ls.fit_noise(model, train).save("out/model.l2ssm")',  # as `l2ssm fit` leaves it
     "docs/reduction.md": "u = test.u",
     "docs/scan.md": """
 import torch
@@ -192,6 +193,14 @@ def test_blocks_are_python_and_commands_have_their_options(page):
             assert shown.exit_code == 0, command
             for option in (word for word in command if re.match(r"-{1,2}[a-z]", word)):
                 assert option in shown.output, f"{' '.join(path)} has no option {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_command_stands_outside_a_block(page):
+    """Indented lines are set as code too, but nothing here would run them."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    found = re.findall(r"^(?: {4}|\t)\s*(?:\$ |l2ssm |python |pip |[\w., ]+ = \w+\.\w+\().*$", text, flags=re.MULTILINE)
+    assert not found, f"make fenced blocks of {found}"
 
 
 def anchors(page: Path) -> set[str]:
