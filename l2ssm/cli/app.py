@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,36 +12,20 @@ from l2ssm.cli.benchmark import bench
 from l2ssm.cli.ensemble import fit_many
 from l2ssm.cli.evaluate import evaluate
 from l2ssm.cli.export import export
+from l2ssm.cli.fitting import fit
 from l2ssm.cli.importing import import_file
 from l2ssm.cli.lab import lab
-from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version, training_progress
+from l2ssm.cli.messages import complain, debug, one_line_errors, say, show_version
 from l2ssm.cli.options import (
     CERTIFICATE,
     MODEL,
-    BenchmarkName,
-    CarryState,
-    CellOptions,
     DataFile,
-    DropNa,
-    GainPenalty,
-    GammaStart,
-    Initial,
-    InitSamples,
     Inputs,
-    Layers,
     ModelFile,
     Outputs,
     SampleTime,
-    ScaffoldName,
-    Search,
-    Starts,
-    States,
-    StaticName,
     TimeAxis,
     TimeColumn,
-    Width,
-    named_values,
-    remove_stale,
 )
 from l2ssm.cli.reduction import reduce
 from l2ssm.cli.source import Source
@@ -95,86 +77,9 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-@one_line_errors
-def fit(
-    file: DataFile = None,
-    inputs: Inputs = None,
-    outputs: Outputs = None,
-    time: TimeColumn = None,
-    dt: SampleTime = None,
-    time_axis: TimeAxis = 0,
-    dropna: DropNa = None,
-    benchmark: BenchmarkName = None,
-    output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
-    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
-    cell_option: CellOptions = None,
-    gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
-    gamma_start: GammaStart = None,
-    gain_penalty: GainPenalty = None,
-    scaffold: ScaffoldName = None,
-    static: StaticName = None,
-    layers: Layers = 5,
-    d_model: Width = 8,
-    n_x: States = 8,
-    initial: Initial = "encoder",
-    n_init: InitSamples = None,
-    window: Annotated[int | None, typer.Option(help="samples of a training window")] = None,
-    carry_state: CarryState = False,
-    steps: Annotated[int | None, typer.Option(help="optimiser steps at most; default 2000 to 15000 by samples")] = None,
-    refine_steps: Annotated[int | None, typer.Option(help="then steps of L-BFGS; default a twentieth")] = None,
-    minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
-    seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="file kept up to date while fitting; where it exists the fit goes on from it")
-    ] = None,
-    starts: Starts = 1,
-    search: Search = None,
-    nproc: Annotated[int | None, typer.Option(help="processes that share the fit out; killed ones start again")] = None,
-) -> None:
-    """Fit a model to a file or a benchmark; write model.l2ssm."""
-    import l2ssm
-    from l2ssm.identification.selection import search_table
-
-    source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark, dropna)
-    train, n_init = source.dataset("train"), source.n_init(n_init, initial)
-    say(str(train))
-    output.mkdir(parents=True, exist_ok=True)
-    sizes: dict[str, Any] = {"layers": layers, "d_model": d_model, "n_x": n_x, "initial": initial, "window": window}
-    gain: dict[str, Any] = {"gamma": gamma, "gamma_start": gamma_start, "gain_penalty": gain_penalty}
-    model = l2ssm.fit(
-        train,
-        cell=cell,
-        cell_options=named_values(cell_option),
-        scaffold=scaffold,
-        static=static,
-        n_init=n_init,
-        carry_state=carry_state,
-        steps=steps,
-        refine_steps=refine_steps,
-        minutes=minutes,
-        seed=seed,
-        checkpoint=checkpoint,
-        starts=starts,
-        search=named_values(search, "--search") or None,
-        nproc=nproc,
-        progress=training_progress,
-        **sizes,
-        **gain,
-    )
-    model = l2ssm.fit_noise(model, train)
-    model.save(output / MODEL)
-    stale = remove_stale(output)
-    source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
-    say(f"{search_table(model)}\n{model}\nstopped: {model.info['stopped']}; best step {model.info['best_step']}")
-    if stale:
-        say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
-    say(f"wrote {output / MODEL}")
-
-
-OWN: dict[str, Callable[..., None]] = {"import": import_file, "sweep-gamma": sweep_gamma, "fit-many": fit_many,
-                                       "tune": tune, "eval": evaluate, "reduce": reduce, "export": export,
-                                       "lab": lab}  # fmt: skip
+OWN: dict[str, Callable[..., None]] = {"fit": fit, "import": import_file, "sweep-gamma": sweep_gamma,
+                                       "fit-many": fit_many, "tune": tune, "eval": evaluate, "reduce": reduce,
+                                       "export": export, "lab": lab}  # fmt: skip
 for name, function in OWN.items():
     app.command(name=name)(one_line_errors(function))
 
