@@ -29,6 +29,11 @@ def test_a_usage_error_of_the_console_script_exits_with_64():
     assert "bogus" in done.stderr
 
 
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "l2ssm", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == CliRunner().invoke(app, ["--version"]).output.strip()
+
+
 def test_the_help_of_verify_lists_the_exit_codes():
     shown = " ".join(CliRunner().invoke(app, ["verify", "--help"], env={"COLUMNS": "200"}).output.split())
     for words in ("Exit 0: proved.", "2: not proved", "3: not a certificate.", "64: the command"):
