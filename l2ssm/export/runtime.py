@@ -50,6 +50,8 @@ class Runtime:
         program = Calls(step_program(network), {"u": self._u, "x": self._x}, dtype)
         self._calls = tuple(program.calls)
         self._y_of_step, self._x_next = program.results["y"], program.results["x_next"]
+        if ready:
+            self.reset()
 
     @property
     def x(self) -> NDArray[np.float64]:

@@ -176,11 +176,7 @@ class Model:
         """The model one sample at a time, in numpy alone, in "float64" or "float32"; see `export.runtime.Runtime`."""
         from l2ssm.export.runtime import Runtime
 
-        ready = self.initial.kind != "encoder"
-        runtime = Runtime(self.network, self.start_state, ready=ready, precision=precision)
-        if ready:
-            runtime.reset()
-        return runtime
+        return Runtime(self.network, self.start_state, ready=self.initial.kind != "encoder", precision=precision)
 
     def _check_record(self, record: Record) -> None:
         if abs(record.dt - self.dt) > DT_TOLERANCE * self.dt:
