@@ -77,13 +77,14 @@ def tune(
     --trials it adds to those done.
     """
     import l2ssm
+    from l2ssm.identification.selection import trial_line
 
     source = Source.of(file, inputs, outputs, time, dt, time_axis, benchmark, dropna)
     train, n_init = source.dataset("train"), source.n_init(n_init, initial)
     say(str(train))
 
     def on_fit(trial: Trial) -> None:
-        say(", ".join(f"{name} {value}" for name, value in trial.told.items()))
+        say(trial_line(trial.told))
 
     options: dict[str, Any] = {"cell": cell, "gamma": gamma, "scaffold": scaffold, "static": static, "layers": layers}
     options |= {"d_model": d_model, "n_x": n_x, "initial": initial, "n_init": n_init}

@@ -192,12 +192,25 @@ def search_table(model: Model) -> str:
     Args:
         model: a model that `fit` chose.
     """
-    lines = []
-    for row in model.info.get("search", ()):
-        options = {
-            name: value for name, value in row.items() if name not in ("steps", "valid_loss", "seconds", "failure")
-        }
-        what = ", ".join(f"{name} {value}" for name, value in options.items())
-        score = f"NO MODEL, {row['failure']}" if "failure" in row else f"validation loss {row['valid_loss']:.4g}"
-        lines.append(f"{row['steps']:6d} steps  {score}  {what}")
-    return "\n".join(lines)
+    return "\n".join(trial_line(told) for told in model.info.get("search", ()))
+
+
+def trial_line(told: Mapping[str, Any]) -> str:
+    """Steps, validation loss or failure, options and seed of a trial.
+
+    Args:
+        told: what `Trial.told` is, or an entry of `info["search"]`.
+    """
+    options = {name: value for name, value in told.items() if name not in ("steps", "valid_loss", "seconds", "failure")}
+    what = ", ".join(f"{name} {shown(value)}" for name, value in options.items())
+    score = f"NO MODEL, {told['failure']}" if "failure" in told else f"validation loss {told['valid_loss']:.4g}"
+    return f"{told['steps']:6d} steps  {score}  {what}"
+
+
+def shown(value: Any) -> str:
+    """An option for a table: four digits of a float.
+
+    Args:
+        value: of any kind.
+    """
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

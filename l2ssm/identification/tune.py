@@ -24,7 +24,7 @@ from l2ssm.identification.fit_options import FitOptions, plain
 from l2ssm.identification.fleet import STOPPED, Fleet, TaskResult
 from l2ssm.identification.model import Model
 from l2ssm.identification.proposals import Proposals, Range
-from l2ssm.identification.selection import Trial, require_searched, with_trials
+from l2ssm.identification.selection import Trial, require_searched, shown, with_trials
 from l2ssm.options import integer
 
 
@@ -64,9 +64,8 @@ class Tuned:
             loss, seconds = "-", "-"
             if trial.model is not None:
                 loss, seconds = f"{trial.loss:.4g}", f"{trial.model.info['seconds']:.3g}"
-            values = [trial.candidate[name] for name in self.searched]
-            shown = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
-            rows.append([str(number), loss, seconds, *shown, "<- best" if trial is best else trial.failure])
+            options = [shown(trial.candidate[name]) for name in self.searched]
+            rows.append([str(number), loss, seconds, *options, "<- best" if trial is best else trial.failure])
         return aligned(rows)
 
 
