@@ -37,7 +37,7 @@ RESTARTS = 3
 ENVIRONMENT = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"} | (
     {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 )
-"""Of the launcher and its processes: a new store for every attempt, one thread, only the address of this host."""
+"""Of the launcher and its processes: a new store for every attempt, one thread, gloo on the loopback interface."""
 
 _alone: ContextVar[bool] = ContextVar("l2ssm_alone", default=False)
 

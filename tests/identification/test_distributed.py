@@ -18,7 +18,7 @@ from torch import distributed as dist
 from l2ssm import Record, fit
 from l2ssm.cells import CELLS, SELECTIVE_CELLS
 from l2ssm.errors import FitError, ModelFileError, OptionError
-from l2ssm.identification import distributed
+from l2ssm.identification import distributed, shared_work
 from l2ssm.identification.chunks import Chunks, check_chunks
 from l2ssm.identification.distributed import Place, launch, place, process_group
 from l2ssm.identification.grouped_work import GroupedWork
@@ -244,6 +244,15 @@ def test_gradients_are_those_of_one_process(size):
         for one, other in zip(gradients(Work(), cell), found, strict=True):
             scale = max(1.0, np.abs(one).max())
             np.testing.assert_allclose(other / scale, one / scale, rtol=0, atol=1e-12, err_msg=f"{kind} {cell}")
+
+
+def test_many_parameters_are_shared_out_by_torch(monkeypatch):
+    def kind():
+        return type(shared_work.shared_work(trainee("lru"), batch=5, shards=None, in_time=False))
+
+    assert launch(kind, 1) is Shards
+    monkeypatch.setattr(shared_work, "MANY", 100)
+    assert launch(kind, 1) is Replicas
 
 
 def test_what_cannot_be_cut_in_time_is_refused():
