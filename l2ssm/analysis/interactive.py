@@ -175,7 +175,7 @@ def _axis(axis: Axis, font: float, room: float) -> dict[str, Any]:
         "zeroline": False,
         "ticks": "outside",
         "nticks": int(np.clip(room, 3, 8)),
-        "exponentformat": "power",  # 10B would be ten thousand millions
+        "exponentformat": "power" if log else "e",  # never 10B for 1e10
     }
     if log and high > 30 * low:
         found |= {"dtick": max(1, round(np.log10(high / low) / 6)), "minor": {"ticks": "outside"}}
