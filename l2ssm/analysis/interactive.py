@@ -27,6 +27,8 @@ from l2ssm.analysis.style import INK, QUIET, STYLE
 Layout = dict[str, Any]
 SYMBOLS = {"o": "circle", "x": "x-thin", "+": "cross-thin", "^": "triangle-up", "v": "triangle-down", "s": "square",
            "D": "diamond", ".": "circle"}  # fmt: skip
+LEFT = 80
+"""Pixels for the numbers and the title of an axis: 3e+12 is wider here than beside matplotlib's common exponent."""
 LEAST = 340
 """Width in pixels that one column of panels needs to be legible; several keep the width they were laid out for."""
 
@@ -45,7 +47,7 @@ def interactive(figure: Figure, pixels: float) -> dict[str, Any]:
     boxes = [axes.get_position() for axes in panels]
     frame = Bbox.union(boxes)
     margin = {
-        "l": width * frame.x0,
+        "l": max(width * frame.x0, LEFT),
         "r": width * (1 - frame.x1),
         "t": height * (1 - frame.y1),
         "b": height * frame.y0,
