@@ -87,6 +87,7 @@ def tune(
     versions. The same search, seed, `at_once` and version of Optuna propose the same trials, whoever fits them. So the
     next call after a kill reads what is done and does the rest, and one for more trials adds to those there. Ctrl-C
     ends the search and keeps what is done.
+
     A trial that fails or kills its workers is told to Optuna as a failure, and leaves the others alone; the next call
     does it again, and where it succeeds then, later proposals may differ.
 
