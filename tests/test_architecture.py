@@ -25,7 +25,7 @@ ALLOWED = {
     "identification": {"networks", "cells", "parametrizations", "scan", "systems", "certificates", "data", "analysis"},
     "export": {"systems", "certificates", "identification"},
     "report": {"analysis", "certificates", "data", "systems", "identification"},
-    "labs": set(),
+    "labs": {"systems", "certificates"},  # the grader takes and gives systems and certificates
     "cli": {"*"},
 }
 FREE = {"errors", "files", "options", "units"}
