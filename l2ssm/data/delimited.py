@@ -25,6 +25,7 @@ MISSING = {"", "nan", "na", "n/a", "null", "none", "-", "--", "#n/a"}
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 SAMPLE = 200  # lines looked at to find separator and decimal mark
 LONGEST = 2**20  # characters of a line, where a file is read line by line
+FIELDS = 2**22  # of a block
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -66,7 +67,6 @@ def read_delimited(path: Path, delimiter: str | None, decimal: str | None, heade
     if not lines:
         raise DataError(f"{path} holds no data, only {len(comments)} comment line(s)")
     layout, rows = _laid_out(path, lines, comments, delimiter, decimal, header)
-    check_expansion(8 * layout.width * len(rows), path.stat().st_size, f"{path}, {len(rows)} lines")
     return _columns(path, layout, rows)
 
 
@@ -89,6 +89,7 @@ def delimited_blocks(
             raise DataError(f"{path} holds no data, only {len(comments)} comment line(s)")
         layout, rows = _laid_out(path, lines, comments, delimiter, decimal, header)
         yield _columns(path, layout, rows)
+        size = max(1, min(size, FIELDS // layout.width))
         while more := list(islice(numbered, size)):
             lines, _ = _without_comments(more)
             if lines:
@@ -131,11 +132,9 @@ def _laid_out(
     mark = decimal or _decimal_mark(rows[-SAMPLE:])
     names, rows = _named(rows, comments, separator, header)
     width = len(names) if names is not None else max(len(row.fields) for row in rows)
-    kept = [
-        index
-        for index in range(width)
-        if (names is not None and names[index]) or any(row.fields[index : index + 1] not in ([], [""]) for row in rows)
-    ]
+    check_expansion(8 * width * len(rows), path.stat().st_size, f"{path}, {len(rows)} lines of {width} columns")
+    filled = {index for row in rows for index, field in enumerate(row.fields) if field}
+    kept = [index for index in range(width) if (names is not None and names[index]) or index in filled]
     titles = (names[index] if names is not None and names[index] else str(index) for index in kept)
     return Layout(separator, mark, width, tuple(kept), tuple(titles)), rows
 
