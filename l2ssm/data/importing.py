@@ -75,7 +75,8 @@ class _Records:
         self._grids: dict[str, Grid] = {}
         self._dts: dict[str, float | None] = {}
         self._dt: float | None = None  # told by a column
-        self._ended = 0  # rows before a row that is empty in every chosen column, which is padding
+        self._last = ""  # the record that grew last
+        self._ended = False  # whether a row was empty in every chosen column, which is padding
         self._rows = 0
         self._origin: NDArray[Any] | None = None  # the first date of a column of dates
 
@@ -85,14 +86,13 @@ class _Records:
         values = np.column_stack([columns.numbers(columns.position(key)) for key in keys])
         time = self._instants(columns, chosen)
         rows = filled_rows(values)
-        if self._ended and rows:
-            raise DataError(f"{columns.where}: row {self._ended} is empty in every chosen column, and data follow")
+        if self._ended and rows:  # the empty rows before were no padding: refused as any other NaN of an input
+            self._writer.append(self._last, np.full((1, len(keys)), np.nan))
         self._rows += rows
-        if rows < len(values):
-            self._ended = self._ended or self._rows
+        self._ended = self._ended or rows < len(values)
         dt = self._constant(columns, chosen.dt, rows) if isinstance(chosen.dt, str) else chosen.dt
         for name, members in groups(columns, chosen, rows):
-            self._dts[name] = dt
+            self._dts[name], self._last = dt, name
             self._writer.append(name, values[members])
             if time is not None:
                 self._grids.setdefault(name, Grid(name)).add(time[members])

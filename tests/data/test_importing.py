@@ -193,7 +193,12 @@ def test_damage_far_into_a_file(tmp_path, table):
         (900, "1,2,3,4,5", "line 901: 5 fields, but there are 4 columns"),
         (900, "0,2,3,4", "time does not increase: .* at row 898, 0 s at row 899"),
         (900, "229.6,2,3,4", "time is not uniform"),
-        (900, ",,,", "row 899 is empty in every chosen column, and data follow"),
+        (900, ",,,", "NaN in channel 'u1', first at row 899"),
+        (
+            911,
+            ",,,",
+            "NaN in channel 'u1', first at row 910",
+        ),  # the last of a block
     ):
         (tmp_path / "b.csv").write_text("\n".join([*lines[:row], wrong, *lines[row + 1 :]]))
         with pytest.raises(DataError, match=message):
