@@ -33,6 +33,8 @@ from l2ssm.identification.trainee import Trainee
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
 
+LEAST_KEPT = 1e-3  # of a linear model that is brought to gamma: from here on the data ask for no finite gain
+
 
 def fit(
     train: Dataset | Record,
@@ -163,7 +165,8 @@ def fit(
 
     Raises:
         ModelFileError: a checkpoint that is truncated, altered or of something else, and the one before it too.
-        DataError: no outputs, a channel that does not vary, records too short, or valid of other channels or dt.
+        DataError: no outputs, a channel that does not vary, records too short, or valid of other channels or dt; or a
+            plant that integrates, with gamma in a scaffold that starts at its linear model.
         OptionError: an option out of range, gamma with a cell or a static layer that cannot hold it, or a checkpoint of
             other options or data.
         CertificateError: a scaffold that is held by its certificate could not be brought to gamma.
@@ -189,6 +192,11 @@ def fit(
     kept = prescribed.start()
     if kept < 1 and started.startswith("linear"):
         started += f", times {kept:.3g} to fit below gamma"
+        if kept < LEAST_KEPT:
+            raise DataError(
+                f"gamma is {gamma:g}, and the {started}: nothing of it would be left. A plant that integrates has no "
+                f"finite gain: give its rate of change as output, or fit without gamma; else give a larger gamma"
+            )
     file, work = None, shared_work(trainee, batch=options.batch, shards=options.shards, in_time=sequence_parallel)
     if checkpoint is not None:
         digests = {

@@ -8,7 +8,7 @@ import torch
 
 from l2ssm.certificates.compose import certify
 from l2ssm.data.record import Record
-from l2ssm.errors import OptionError
+from l2ssm.errors import DataError, OptionError
 from l2ssm.identification.fit import fit
 from l2ssm.identification.held_gain import EVERY, HeldGain
 from l2ssm.networks.deep import DeepSSM
@@ -148,6 +148,14 @@ def test_an_interrupted_fit_ends_as_an_uninterrupted_one(record, tmp_path, own):
     assert "interrupted" in stopped.info["stopped"]
     resumed = fit(record, **options, checkpoint=tmp_path / "c")
     assert all(np.array_equal(whole.parameters[name], resumed.parameters[name]) for name in whole.parameters)
+
+
+def test_a_plant_that_integrates_is_refused_with_the_reason():
+    rng = np.random.default_rng(0)
+    u = np.repeat(rng.normal(size=(100, 1)), 10, axis=0)
+    y = 0.1 * np.cumsum(u, axis=0) + 0.01 * rng.normal(size=u.shape)
+    with pytest.raises(DataError, match=r"gamma is 5, .* below gamma: nothing of it .* integrates has no finite gain"):
+        fit(Record(u, y, dt=0.1), gamma=5.0, steps=1, **SMALL)
 
 
 @pytest.mark.parametrize(
