@@ -89,6 +89,7 @@ plant_certificate = ls.certify(ls.StateSpace([[0.5]], [[1.0]], [[0.5]], [[0.0]],
 BUDGET = {  # options added to a command, so that it ends soon
     "fit": "--steps 3 --refine-steps 0 --layers 1",
     "fit-many": "--steps 3 --layers 1 --seeds 2 --processes 1",
+    "tune": "--steps 3 --layers 1 --trials 2",
     "sweep-gamma": "--steps 3 --layers 1 --time-limit 1 --gamma 8",
     "certify": "--time-limit 1",
 }
