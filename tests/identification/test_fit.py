@@ -98,10 +98,10 @@ def test_interrupt_returns_the_best_so_far():
 
 def test_gradients_are_clipped(monkeypatch):
     """However steep the loss, no optimiser step sees a gradient of norm above 1."""
-    from l2ssm.identification import minimize
+    from l2ssm.identification import work
 
-    true_error, true_step, norms = minimize.squared_error, torch.optim.AdamW.step, []
-    monkeypatch.setattr(minimize, "squared_error", lambda *given: (1e6 * (found := true_error(*given))[0], found[1]))
+    true_error, true_step, norms = work.squared_error, torch.optim.AdamW.step, []
+    monkeypatch.setattr(work, "squared_error", lambda *given: (1e6 * (found := true_error(*given))[0], found[1]))
 
     def step(self, *given):
         grads = [p.grad for group in self.param_groups for p in group["params"] if p.grad is not None]
@@ -137,21 +137,22 @@ def test_minutes_count_the_linear_start(monkeypatch):
 
 def test_divergence_is_rolled_back_then_reported(monkeypatch):
     """Steps with non-finite gradients change nothing; when only such steps come, the fit says so."""
-    from l2ssm.identification import minimize
+    from l2ssm.identification import trainee, work
 
-    true_error = minimize.squared_error
+    true_error = work.squared_error
     calls = {"n": 0}
 
-    def spoiled(trainee, batch, carried=None):
+    def spoiled(*given):
         calls["n"] += 1
-        total, end = true_error(trainee, batch, carried)
-        return total * (float("nan") if torch.is_grad_enabled() and calls["n"] % 7 == 0 else 1.0), end
+        total, end = true_error(*given)
+        return total * (float("nan") if calls["n"] % 7 == 0 else 1.0), end
 
-    monkeypatch.setattr(minimize, "squared_error", spoiled)
+    monkeypatch.setattr(work, "squared_error", spoiled)
     model = fit(lag(), **SMALL)
     assert 0 < model.info["rollbacks"] <= MAX_ROLLBACKS
     assert f"{model.info['rollbacks']} steps that were not finite" in str(model)
-    monkeypatch.setattr(minimize, "squared_error", lambda t, b, c=None: (true_error(t, b, c)[0] * float("nan"), None))
+    for module in (trainee, work):  # validation too
+        monkeypatch.setattr(module, "squared_error", lambda *given: (true_error(*given)[0] * float("nan"), None))
     with pytest.raises(FitError, match="no finite validation error"):
         fit(lag(), **SMALL)
 
