@@ -9,7 +9,6 @@ processes before and waits for them.
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -148,8 +148,8 @@ def fit_together(fit: Callable[..., T], given: Mapping[str, Any], nproc: int) ->
     if place() is not None:
         raise OptionError(f"nproc is {nproc}, and this process belongs to a group already: leave nproc out")
     try:
-        pickle.dumps(given["progress"] if nproc > 1 else None)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        ForkingPickler.dumps(given["progress"] if nproc > 1 else None)
+    except Exception as error:  # whatever a class of somebody else raises
         raise OptionError(f"progress goes to another process: expected a function of a module ({error})") from None
     with TemporaryDirectory() as folder:
         options = dict(given) | {"nproc": None}
