@@ -22,7 +22,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts),
 ]
-FENCE = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\S*)\n(?P<code>.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^(?:<!-- (?P<mark>.*?) -->\n)?^```(?P<language>\S*)\n(?P<code>(?s:.*?))^```$", re.MULTILINE)
 RUN_BY_CI = re.compile(r"command \d")  # .ci/run reads these out of the README and runs them
 SHELL = ("sh", "console", "bash", "")
 
