@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
@@ -43,9 +44,8 @@ class Dataset(Sequence[Record]):
             if not isinstance(record, Record):
                 raise DataError(f"item {index} of the Dataset is a {type(record).__name__}, expected a Record")
         named = [record if record.name else record.renamed(f"record{index}") for index, record in enumerate(given)]
-        names = [record.name for record in named]
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(record.name for record in named).items():
+            if count > 1:
                 raise DataError(f"two records are called {name!r}; names of records in a Dataset must differ")
         for record in named[1:]:
             require_alike(named[0], record)

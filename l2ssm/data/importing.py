@@ -6,7 +6,7 @@ MATLAB v7.3 too, are read so; older .mat files and .npz files, whose variables c
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from l2ssm.data.arrays import FloatArray
 from l2ssm.data.columns import Columns, Selection, constant_dt, filled_rows, groups, require_time
 from l2ssm.data.sampling import Grid, seconds_of
 from l2ssm.data.store import read_store
-from l2ssm.data.store_writer import StoreWriter, check_target, write_store
+from l2ssm.data.store_writer import StoreWriter, check_target, folder_beside, write_store
 from l2ssm.errors import DataError, OptionError
 
 ROWS = 2**16
@@ -42,9 +42,12 @@ def import_blocks(blocks: Iterator[tuple[Columns, Selection]], folder: Path, dty
     if dtype == "float32":
         _to_store(blocks, folder)
         return
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as work:
-        _to_store(blocks, Path(work) / "float32")
-        write_store(read_store(Path(work) / "float32"), folder, dtype)
+    work = folder_beside(folder)
+    try:
+        _to_store(blocks, work / "float32")
+        write_store(read_store(work / "float32"), folder, dtype)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _to_store(blocks: Iterator[tuple[Columns, Selection]], folder: Path) -> None:

@@ -41,6 +41,7 @@ def read_store(folder: Path) -> list[Record]:
         DataError: no manifest, or one that is damaged or was changed; a file that is missing, outside of the folder,
             of another size, type or content than the manifest says; a number that is not finite.
     """
+    folder = folder.absolute()  # its records are read wherever the process goes, and in other processes
     manifest = _manifest(folder / MANIFEST)
     try:
         sides = [

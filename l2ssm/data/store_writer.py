@@ -46,7 +46,7 @@ class StoreWriter:
         scale, offset: of int16.
 
     Raises:
-        DataError: something is there already, or names that a `Record` refuses.
+        DataError: something is there already, names that a `Record` refuses, or a disk that cannot take it.
         OptionError: another dtype.
     """
 
@@ -74,20 +74,20 @@ class StoreWriter:
         self._work = Path()
 
     def __enter__(self) -> StoreWriter:
-        try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._work = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=f".{self.folder.name}."))
-        except OSError as error:
-            raise DataError(f"no store can be made in {self.folder.parent}: {error}") from None
+        self._work = folder_beside(self.folder)
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         try:
-            if kind is None:
+            if error is None:
                 os.chmod(self._work, 0o755)
                 os.replace(self._work, self.folder)
+        except OSError as refused:  # another writer was first
+            error = refused
         finally:
             shutil.rmtree(self._work, ignore_errors=True)
+        if isinstance(error, OSError) and not isinstance(error, DataError):
+            raise DataError(f"the store {self.folder} was not made, and nothing of it is left: {error}") from None
 
     def append(self, name: str, values: FloatArray) -> None:
         """The next samples of a record, (T, channels), inputs first.
@@ -165,8 +165,25 @@ def check_target(folder: Path, dtype: str) -> None:
     """Returns where a store of this dtype can be made there; see `StoreWriter`."""
     if dtype not in CODES:
         raise OptionError(f"dtype is {dtype!r}, expected one of {', '.join(CODES)}")
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    try:
+        taken = folder.is_symlink() or (folder.exists() and not (folder.is_dir() and not any(folder.iterdir())))
+    except OSError as error:
+        raise DataError(f"no store can be made at {folder}: {error}") from None
+    if taken:
         raise DataError(f"{folder} is there already, and nothing is overwritten: remove it, or choose another folder")
+
+
+def folder_beside(folder: Path) -> Path:
+    """A new hidden folder, in which what becomes a store is prepared.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except (OSError, ValueError) as error:  # no place, no right, no name
+        raise DataError(f"no store can be made in {folder.parent}: {error}") from None
 
 
 def encode(manifest: Mapping[str, Any]) -> bytes:
@@ -195,6 +212,6 @@ def write_store(records: Sequence[Record], folder: str | os.PathLike[str], dtype
 
 def _levels(found: Summary) -> dict[str, list[float]]:
     """Scale and offset of int16 that spread each channel over all its numbers; a scale of 1 where it does not vary."""
-    reach = found.maximum - found.minimum
-    scale = np.where(reach > 0, reach / (2 * LEVELS), 1.0)
-    return {"scale": scale.tolist(), "offset": (found.minimum + reach / 2).tolist()}
+    half = found.maximum / 2 - found.minimum / 2  # halves: what they are of may be more than a float
+    scale = half / LEVELS
+    return {"scale": np.where(scale > 0, scale, 1.0).tolist(), "offset": (found.minimum + half).tolist()}

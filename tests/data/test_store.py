@@ -12,7 +12,7 @@ import pytest
 
 import l2ssm as ls
 from l2ssm.data import summary
-from l2ssm.data.store_writer import encode
+from l2ssm.data.store_writer import StoreWriter, encode
 from l2ssm.data.stored_record import HEADER, SampleFile
 from l2ssm.errors import DataError, OptionError
 
@@ -147,6 +147,67 @@ def test_a_store_says_everything_itself(store):
             ls.read(store, **options)
     with pytest.raises(OptionError, match="outputs is empty"):
         ls.read(store / "000000.npy", inputs=[0], dt=0.1)
+
+
+# places --------------------------------------------------------------------------------------------------------------
+
+
+def test_records_are_read_wherever_the_process_goes(store, monkeypatch):
+    monkeypatch.chdir(store.parent)
+    record = ls.read("store")[0]
+    monkeypatch.chdir("/")
+    np.testing.assert_array_equal(record.u, records()[0].u)
+
+
+def test_the_first_of_two_writers_wins(store):
+    """The other one began when there was nothing yet."""
+    late = store.parent / "late"
+    writer = StoreWriter(late, ["u"], ["y"], None, missing=False).__enter__()
+    writer.append("a", np.ones((5, 2)))
+    writer.finish({"a": (1.0, 0.0)})
+    ls.Dataset(records()).save(late)
+    with pytest.raises(DataError, match="late was not made, and nothing of it is left"):
+        writer.__exit__(None, None, None)
+    assert ls.read(late).digest == ls.read(store).digest
+    assert sorted(path.name for path in store.parent.iterdir()) == ["late", "store"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+@pytest.mark.parametrize("place", ["file/x", "x" * 300, "x\0", "dangling"])
+def test_places_where_no_store_can_be(tmp_path, place, dtype):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).standard_normal((30, 2)))
+    before = sorted(tmp_path.iterdir())
+    for write in (
+        lambda: ls.Dataset(records()).save(tmp_path / place, dtype),
+        lambda: ls.read(tmp_path / "v.npy", inputs=0, outputs=1, dt=1.0, store=tmp_path / place, dtype=dtype),
+    ):
+        with pytest.raises(DataError, match=r"no store can be made|is there already"):
+            write()
+    assert sorted(tmp_path.iterdir()) == before
+    (tmp_path / "new").mkdir()
+    ls.read(tmp_path / "v.npy", inputs=0, outputs=1, dt=1.0, store=tmp_path / "new" / "deep" / "x", dtype=dtype)
+    assert [path.name for path in (tmp_path / "new" / "deep").iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_full_disk_or_an_interrupt_leaves_nothing(tmp_path, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("l2ssm.data.store_writer.os.fsync", fail)
+    with pytest.raises(DataError if isinstance(error, OSError) else KeyboardInterrupt, match=r"No space left|^$"):
+        ls.Dataset(records()).save(tmp_path / "store")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("values", [[0.0, 5e-324, 0.0], [3.3, 3.3, 3.3], [-1e150, 1e150, 0.0], [1e6, 1e6 + 1e-9, 1e6]])
+def test_int16_of_any_range(tmp_path, values):
+    ls.Dataset(ls.Record(values, [0.0, 1.0, 2.0], 1.0)).save(tmp_path / "store", "int16")
+    step = (max(values) - min(values)) / 65534
+    found = ls.read(tmp_path / "store")[0].u[:, 0]
+    np.testing.assert_allclose(found, values, rtol=1e-15, atol=max(step, 5e-324))
 
 
 # what is damaged -----------------------------------------------------------------------------------------------------
