@@ -148,7 +148,8 @@ def fit(
         search: lists of values by the names of options, such as {"n_x": [4, 8], "layers": [2, 5]}: all combinations,
             with `starts` seeds each, are candidates of the same halving. See `selection.SEARCHED` for the names.
         nproc: processes of this machine that share the fit out, each with one thread; killed ones are started again.
-            1 is this process alone, None too, unless torchrun made it one of several (see `process_group`).
+            1 is this process alone, None too, unless it belongs to a group of torch.distributed (under torchrun: see
+            `process_group`).
         shards: parts of a batch, whose gradients the processes add in order: the same bits for every number of them,
             also 1, though not those of nproc=None. Default 8, from a million parameters on 0: torch's
             DistributedDataParallel.
@@ -161,7 +162,8 @@ def fit(
     for the same numbers in memory and in a store.
 
     Ctrl-C ends the training and returns the best model so far; before the first step, and while a gain is proved in the
-    end, there is none and it is raised.
+    end, there is none and it is raised. With nproc above 1 it is raised at any time: with `checkpoint` the next call
+    goes on.
 
     Raises:
         ModelFileError: a checkpoint that is truncated, altered or of something else, and the one before it too.
@@ -186,17 +188,6 @@ def fit(
     prescribed = PrescribedGainTraining(deep, options.steps, gamma_start, gain_penalty)
     data = FitData.of(train, valid, weights, scaling, rule)
     trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y), options.criterion)
-    started = "random"
-    if linear_start or (linear_start is None and deep.gains() is None):
-        started = start_linear(trainee, filled_in(data.excerpt(LINEAR), rule.n_init), rule, bool(linear_start))
-    kept = prescribed.start()
-    if kept < 1 and started.startswith("linear"):
-        started += f", times {kept:.3g} to fit below gamma"
-        if kept < LEAST_KEPT:
-            raise DataError(
-                f"gamma is {gamma:g}, and the {started}: nothing of it would be left. A plant that integrates has no "
-                f"finite gain: give its rate of change as output, or fit without gamma; else give a larger gamma"
-            )
     file, work = None, shared_work(trainee, batch=options.batch, shards=options.shards, in_time=sequence_parallel)
     if checkpoint is not None:
         digests = {
@@ -205,6 +196,17 @@ def fit(
             "weights": weights_digest([*data.fitted, *data.checked]),
         }
         file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions(), "work": work.about})
+    started = "random"
+    if linear_start or (linear_start is None and deep.gains() is None):
+        started = start_linear(trainee, filled_in(data.excerpt(LINEAR, rule), rule.n_init), rule, bool(linear_start))
+    kept = prescribed.start()
+    if kept < 1 and started.startswith("linear"):
+        started += f", times {kept:.3g} to fit below gamma"
+        if kept < LEAST_KEPT:
+            raise DataError(
+                f"gamma is {gamma:g}, and the {started}: nothing of it would be left. A plant that integrates has no "
+                f"finite gain: give its rate of change as output, or fit without gamma; else give a larger gamma"
+            )
     spread, judged = data.fixed_batches(options)
     with threads_for(12.0 * options.batch * options.window * layers * d_model * (n_x + d_model)):
         outcome = minimize(

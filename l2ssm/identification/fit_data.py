@@ -99,10 +99,15 @@ class FitData:
         """Whether training windows are read when they are drawn."""
         return isinstance(self.fitted[0], LongRecord)
 
-    def excerpt(self, size: tuple[int, int]) -> list[Scored]:
-        """Training records as they are; of long ones so many (second) stretches of so many samples (first)."""
+    def excerpt(self, size: tuple[int, int], rule: InitialState) -> list[Scored]:
+        """Training records as they are; of long ones so many (second) stretches of so many samples (first).
+
+        Where the rule knows a state at the start of a record only, the starts of those records come with them.
+        """
         lengths = [len(record) for record in self.fitted]
         places = stretches(lengths, *size) if self.long else [(i, 0, length) for i, length in enumerate(lengths)]
+        if self.long and rule.known_at_start:
+            places = sorted({*places, *((i, 0, min(size[0], lengths[i])) for i, _, _ in places)})
         return [self.fitted[i].cut(first, stop) for i, first, stop in places]
 
     def windows(self, options: FitOptions, skip: int = 0) -> Iterator[Batch]:
@@ -115,7 +120,7 @@ class FitData:
     def fixed_batches(self, options: FitOptions) -> tuple[list[Batch], list[Batch]]:
         """What is refined on, and what is validated on: free runs, or predictions up to a horizon."""
         rule, k = options.rule, options.horizon
-        refined = self.excerpt((max(REFINEMENT[0], options.window), REFINEMENT[1]))
+        refined = self.excerpt((max(REFINEMENT[0], options.window), REFINEMENT[1]), rule)
         if k is None:
             return spread_windows(refined, rule, window=options.window), whole_records(self.checked, rule)
         most = REFINED // (rule.n_init + k)

@@ -32,7 +32,7 @@ def filled_in(records: Sequence[Scored], n_init: int) -> list[Scored]:
     outputs = [without_gaps(np.where(gap, np.nan, r.y)) for r, gap in zip(used, gaps, strict=True)]
     if any(gap.any() for gap in gaps):
         outputs = _explained([(r.u, y) for r, y in zip(used, outputs, strict=True)], gaps)
-    return [Scored(r.u, y, np.ones(len(y), dtype=bool)) for r, y in zip(used, outputs, strict=True)]
+    return [Scored(r.u, y, np.ones(len(y), dtype=bool), None, r.inside) for r, y in zip(used, outputs, strict=True)]
 
 
 def _explained(pairs: list[Pair], gaps: Sequence[NDArray[np.bool_]]) -> list[Array]:

@@ -46,7 +46,7 @@ class LongRecord:
         for begin, end in self.held:
             if begin < stop and end > first:
                 scored[max(begin - first, 0) : end - first] = False
-        cut = Scored(u, y, scored)
+        cut = Scored(u, y, scored, inside=first > 0)
         return cut if self.weight is None else cut.weighing(self.weight[first:stop])
 
     def weighing(self, weight: Array) -> LongRecord:

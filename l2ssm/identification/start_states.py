@@ -34,7 +34,7 @@ def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored]
         trainee: with a map to x0, its model started by `initialize`.
         start: what that returned.
         records: training records.
-        rule: for the initial state; one that is the same for all records is the mean of theirs.
+        rule: for the initial state; one that is the same for all records is the mean of theirs, at their starts.
     """
     assert trainee.initial is not None
     model, n_init = trainee.model, rule.n_init
@@ -45,7 +45,7 @@ def start_states(trainee: Trainee, start: LinearStart, records: Sequence[Scored]
     W = model.encoder()[0].detach().double().numpy()
     R = passed_on(model) * model.decoder()[0].detach().double().numpy()
     G = StateSpace.from_modes(lam, own.B @ W, R @ own.C, R @ own.D @ W)  # the model at its start
-    long = [record for record in records if len(record.u) > n_init]
+    long = [r for r in records if len(r.u) > n_init and not (r.inside and rule.known_at_start)]
     pairs = [(record.u, record.y * start.kept) for record in long]
     stride = max(1, sum(len(u) for u, _ in pairs) // STARTS)
     known, wanted = [], []

@@ -42,13 +42,14 @@ class Batch:
 class Scored:
     """One record in standardised units, y NaN where it was not measured, and which samples count: scored (T,) bool.
 
-    Their weights (T,) are >= 0; None stands for 1.
+    Their weights (T,) are >= 0; None stands for 1. Where it is a part of a record, `inside` says that others go before.
     """
 
     u: Array
     y: Array
     scored: NDArray[np.bool_]
     weight: Array | None = None
+    inside: bool = False
 
     def __len__(self) -> int:
         return len(self.u)
@@ -57,7 +58,7 @@ class Scored:
         """Samples first..stop-1, no more than there are."""
         part = slice(first, stop)
         weight = None if self.weight is None else self.weight[part]
-        return Scored(self.u[part], self.y[part], self.scored[part], weight)
+        return Scored(self.u[part], self.y[part], self.scored[part], weight, self.inside or first > 0)
 
     def weighing(self, weight: Array) -> Scored:
         """The record with weights (T,); where they are 0 nothing is scored."""
@@ -116,7 +117,7 @@ def hold_out(records: Sequence[Scored], n_init: int, fraction: float, blocks: in
 
 def whole_records(records: Sequence[Scored], initial: InitialState) -> list[Batch]:
     """One batch of one a record, for validation."""
-    return [_batch([record], initial, [False]) for record in records]
+    return [_batch([settled(record, 0, len(record), initial)], initial, [False]) for record in records]
 
 
 def prediction_windows(
@@ -238,7 +239,7 @@ def window_length(records: Sequence[Windowed], initial: InitialState, window: in
 def settled(record: Windowed, first: int, length: int, initial: InitialState) -> Scored:
     """A window; where it begins inside a record, at a wrong state, what that state spoils is not scored."""
     cut = _cut(record, first, length)
-    if first == 0 or not initial.known_at_start:
+    if not (cut.inside and initial.known_at_start):
         return cut
     return replace(cut, scored=cut.scored & (np.arange(length) >= length // BURN_IN))
 
@@ -250,7 +251,8 @@ def _cut(record: Windowed, first: int, length: int) -> Scored:
         return cut
     ends, across = (0, missing), ((0, missing), (0, 0))
     weight = None if cut.weight is None else np.pad(cut.weight, ends)
-    return Scored(np.pad(cut.u, across, "edge"), np.pad(cut.y, across, "edge"), np.pad(cut.scored, ends), weight)
+    u, y = (np.pad(values, across, "edge") for values in (cut.u, cut.y))
+    return replace(cut, u=u, y=y, scored=np.pad(cut.scored, ends), weight=weight)
 
 
 def _batch(records: Sequence[Scored], initial: InitialState, continues: Sequence[bool]) -> Batch:

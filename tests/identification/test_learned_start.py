@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import l2ssm as ls
+from l2ssm.data import summary
 from l2ssm.errors import ExportError
+from l2ssm.identification import fit_data
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.windows import Scored, random_windows, spread_windows
 
@@ -82,3 +84,15 @@ def test_windows_inside_a_record_are_not_scored_where_their_state_is_wrong(kind:
         for u, scored in zip(batch.u, batch.scored, strict=True):
             unscored = 0 if u[0, 0] == 0 else 10
             assert scored[:, 0].tolist() == [0.0] * unscored + [1.0] * (40 - unscored)
+
+
+def test_of_long_data_it_is_that_of_the_starts_of_records(monkeypatch) -> None:
+    """The stretches that a linear start and the refinement look at begin inside of records, at other states."""
+    monkeypatch.setattr(summary, "LONG", 3000)
+    monkeypatch.setattr(fit_data, "LINEAR", (200, 8))
+    monkeypatch.setattr(fit_data, "REFINEMENT", (200, 8))
+    data = records(8, T=1000)
+    fitted = ls.fit(data, initial="learned", layers=1, steps=1, window=100)
+    assert fitted.info["linear_start"].startswith("linear")
+    start = [fitted.simulate(record.u[:200]) - record.y[:200] for record in data]
+    assert np.sqrt(np.mean(np.square(start))) < 0.02

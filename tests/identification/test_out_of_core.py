@@ -21,7 +21,7 @@ from l2ssm.identification import fit_data
 from l2ssm.identification.fit_data import FitData
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.long_data import LongRecord, prefetched
-from l2ssm.identification.windows import random_windows, standardise
+from l2ssm.identification.windows import random_windows, spread_windows, standardise, whole_records
 from l2ssm.networks.scaling import Scaling
 
 SMALL = {"layers": 1, "d_model": 4, "n_x": 3, "steps": 40, "validate_every": 20, "refine_steps": 5, "window": 64}
@@ -156,6 +156,22 @@ def test_a_state_that_is_known_only_at_the_start_of_a_record(long):
     found = FitData.of(data, None, None, scaling_of(data), InitialState("zero", 0))
     assert not any(checked.scored[: len(checked) // 4].any() for checked in found.checked)
     assert all(checked.scored[len(checked) // 4 :].all() for checked in found.checked)
+
+
+def test_what_is_refined_on_is_scored_where_its_state_is_known(long):
+    """Stretches from inside of a record are not scored in their first quarter; the starts of records are there too."""
+    u = np.arange(6000.0)
+    data, rule = ls.Dataset(ls.Record(u, u, 0.1)), InitialState("learned", 0)
+    same = Scaling(*(np.array([value]) for value in (0.0, 1.0, 0.0, 1.0)))
+    found = FitData.of(data, None, None, same, rule)
+    refined = found.excerpt((64, 6), rule)
+    assert [record.inside for record in refined] == [record.u[0, 0] > 0 for record in refined]
+    starts = 0
+    for batch in [*spread_windows(refined, rule, window=64), *whole_records(refined, rule)]:
+        for first, scored in zip(batch.u[:, 0, 0].tolist(), batch.scored[:, :, 0] > 0, strict=True):
+            assert scored[:16].any() == (first == 0)
+            starts += first == 0
+    assert starts == 2
 
 
 def test_stretches_that_begin_where_nothing_was_measured(long):
