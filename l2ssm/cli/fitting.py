@@ -62,7 +62,9 @@ def fit(
     initial: Initial = "encoder",
     n_init: InitSamples = None,
     window: Annotated[int | None, typer.Option(help="samples of a training window")] = None,
-    batch: Annotated[int, typer.Option(help="training windows of a step")] = 8,
+    batch: Annotated[
+        int | None, typer.Option(help="training windows of a step; default 8, less where windows are long")
+    ] = None,
     carry_state: CarryState = False,
     steps: Annotated[int | None, typer.Option(help="optimiser steps at most; default 2000 to 15000 by samples")] = None,
     refine_steps: Annotated[int | None, typer.Option(help="then steps of L-BFGS; default a twentieth")] = None,

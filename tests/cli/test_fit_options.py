@@ -1,7 +1,8 @@
-"""`l2ssm fit` with gaps in the file, and with a checkpoint that outlives a kill."""
+"""`l2ssm fit` with the defaults of `fit`, with gaps in the file, and with a checkpoint that outlives a kill."""
 
 from __future__ import annotations
 
+import inspect
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from l2ssm import load
+from l2ssm import fit, load
+from l2ssm.cli import fitting
 from l2ssm.cli.app import app
 
 FEW = ["--layers", "1", "--d-model", "4", "--n-x", "3", "--n-init", "10", "--refine-steps", "2"]
@@ -33,6 +35,13 @@ def csv(tmp_path_factory) -> Path:
     cells = ["" if k % 5 == 3 else f"{b:.9f}" for k, b in enumerate(y)]
     path.write_text("u,h,full\n" + "".join(f"{u[k]:.9f},{cells[k]},{y[k]:.9f}\n" for k in range(300)))
     return path
+
+
+def test_defaults_are_those_of_the_function():
+    command, function = (inspect.signature(one).parameters for one in (fitting.fit, fit))
+    shared = command.keys() & function.keys()
+    assert {"batch", "steps", "window", "n_x"} <= shared
+    assert {name: command[name].default for name in shared} == {name: function[name].default for name in shared}
 
 
 def test_empty_cells_are_asked_about_then_masked(csv, tmp_path):
