@@ -8,6 +8,7 @@ processes before and waits for them.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -91,6 +92,7 @@ def launch(function: Callable[[], T], nproc: int, *, start_method: str = "spawn"
         restarts: at most.
 
     Raises:
+        OptionError: several processes, of one that may not start any.
         FitError: the processes failed more often than that.
         KeyboardInterrupt: Ctrl-C, which ends the processes.
     """
@@ -101,6 +103,8 @@ def launch(function: Callable[[], T], nproc: int, *, start_method: str = "spawn"
                 return function()
         finally:
             _alone.reset(token)
+    if multiprocessing.current_process().daemon:
+        raise OptionError(f"nproc is {nproc} in a worker process, which may not start others: leave nproc out")
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -143,8 +147,9 @@ def fit_together(fit: Callable[..., T], given: Mapping[str, Any], nproc: int) ->
         nproc: number of processes.
 
     Raises:
-        OptionError: nproc inside a group, or a `progress` that cannot be sent to the processes.
+        OptionError: nproc below 1, or inside a group, or a `progress` that cannot be sent to the processes.
     """
+    nproc = integer("nproc", nproc, 1)
     if place() is not None:
         raise OptionError(f"nproc is {nproc}, and this process belongs to a group already: leave nproc out")
     try:
@@ -185,7 +190,8 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
         os.environ.update(before)
 
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from l2ssm.errors import OptionError
 from l2ssm.identification.distributed import Place
 from l2ssm.identification.grouped_work import GroupedWork, leave, taken
 from l2ssm.identification.trainee import Trainee, squared_error
@@ -91,9 +92,18 @@ class Replicas(Shards):
     def step(
         self, trainee: Trainee, batch: Batch, carried: Tensor | None, penalty: Tensor | float
     ) -> tuple[Tensor, Tensor | None]:
-        """See `Work.step`."""
+        """See `Work.step`.
+
+        Raises:
+            OptionError: a step of fewer windows than processes.
+        """
         assert self.module is not None
         parts = cut(batch, carried, self.here.size)
+        if len(parts) < self.here.size:  # records of few windows that are carried
+            raise OptionError(
+                f"{self.here.size} processes share a step of {len(parts)} windows: expected at least one each; "
+                f"give a shorter window, or shards"
+            )
         part, own = parts[self.here.rank]
         y, end = self.module(part, own)
         error = (trainee.loss(y - part.y) * part.scored).sum() / batch.scored.sum().clamp(min=1)

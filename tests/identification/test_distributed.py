@@ -71,6 +71,19 @@ def test_two_processes_give_the_bits_of_one():
     assert alone["linear start, three shards"]["told"]["work"] == "3 shards"
 
 
+def by_torch():
+    return [numbers(fit(record(), shards=0, **OPTIONS)) for _ in range(2)]
+
+
+def test_a_fit_by_torch_is_the_same_each_time():
+    """Its steps add the same gradients in another order than shards do, and its refinement in that of two shards."""
+    one, other = together(by_torch, 2)
+    assert one == other
+    assert one["told"]["work"] == "replicas"
+    shards = numbers(fit(record(), nproc=1, shards=2, **OPTIONS))
+    assert one["told"]["valid_loss"] == pytest.approx(shards["told"]["valid_loss"], rel=1e-3)
+
+
 def test_one_process_has_no_sockets_and_no_children():
     def sockets() -> int:
         return sum(
@@ -282,7 +295,14 @@ def test_options_that_do_not_fit():
         together(partial(fit, record(), nproc=2, **OPTIONS), 2)
     with pytest.raises(OptionError, match="2 processes share 5 windows in 1 parts"):
         together(partial(fit, record(), shards=1, **OPTIONS), 2)
-    with pytest.raises(OptionError, match="nproc is 0"):
-        fit(record(), nproc=0, **OPTIONS)
+    few = {"shards": 0, "carry_state": True, "window": 140}
+    with pytest.raises(OptionError, match="2 processes share a step of 1 windows"):
+        together(partial(fit, record(), **OPTIONS | few), 2)
+    for nproc in (0, "2", 1.5, True):
+        with pytest.raises(OptionError, match=r"nproc is .*expected an integer >= 1"):
+            fit(record(), nproc=nproc, **OPTIONS)
+    daemon = multiprocessing.get_context("fork").Pool(1)  # like the workers of a fleet
+    with daemon as pool, pytest.raises(OptionError, match="worker process, which may not start others"):
+        pool.apply(fit, (record(),), {"nproc": 2} | OPTIONS)
     with process_group():
         assert not dist.is_initialized()

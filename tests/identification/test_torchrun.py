@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -80,31 +81,41 @@ def test_by_the_command_line(tmp_path):
     assert len(digests) == 1
 
 
-def test_a_killed_driver_leaves_no_process(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_driver_that_ends_leaves_no_process(tmp_path, sent):
     script = textwrap.dedent(
         f"""
         import os, sys
         sys.path.insert(0, {str(Path(__file__).parent)!r})
         from test_torchrun import OPTIONS, record
         from l2ssm import fit
-        from l2ssm.identification.distributed import launch
+        from l2ssm.identification.distributed import launch, place
         def told(report):
-            open("pid", "w").write(str(os.getpid()))
-        launch(lambda: fit(record(), progress=told, **OPTIONS | {{"steps": 100000}}), 2, start_method="fork")
+            open("told", "w")
+        def both():
+            open(f"pid{{place().rank}}", "w").write(str(os.getpid()))
+            return fit(record(), progress=told, checkpoint="fit.checkpoint", **OPTIONS | {{"steps": 100000}})
+        launch(both, 2, start_method="fork")
         """
     )
-    driver = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    with (tmp_path / "errors").open("w") as errors:
+        driver = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=ENVIRONMENT, stderr=errors)
     try:
-        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        wait_until((tmp_path / "told").exists)
+        driver.send_signal(sent)
+        driver.wait(120)
     finally:
         driver.kill()
-        driver.wait()
-    first = int((tmp_path / "pid").read_text())
+    pids = [int((tmp_path / f"pid{rank}").read_text()) for rank in (0, 1)]
     try:
-        wait_until(lambda: not Path(f"/proc/{first}").exists())
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     except AssertionError:
-        os.kill(first, signal.SIGKILL)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         raise
+    assert (tmp_path / "fit.checkpoint").exists()
+    assert ("KeyboardInterrupt" in (tmp_path / "errors").read_text()) == (sent == signal.SIGINT)
 
 
 def wait_until(condition) -> None:
