@@ -1,5 +1,8 @@
 """Processes that fit one model together: joining a group under torchrun, or starting one with torch's elastic launcher.
 
+A forked process never collects garbage that was there before: among it are stores of processes that went before, which
+would wait in it for threads that it does not have.
+
 Two things make processes find each other again after one of them was killed. The launcher's agent, for whom
 TORCH_DISABLE_SHARE_RDZV_TCP_STORE is set, makes a new store for every attempt; and in a store that it does share,
 the keys of each attempt have a prefix of their own. Without either, torch 2.13 with gloo reads the addresses of the
@@ -8,6 +11,7 @@ processes before and waits for them.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -41,6 +45,9 @@ ENVIRONMENT = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"
 """Of the launcher and its processes: a new store for every attempt, one thread, gloo on the loopback interface."""
 
 _alone: ContextVar[bool] = ContextVar("l2ssm_alone", default=False)
+_launching: ContextVar[bool] = ContextVar("l2ssm_launching", default=False)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: gc.freeze() if _launching.get() else None)
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,7 @@ def launch(function: Callable[[], T], nproc: int, *, start_method: str = "spawn"
             start_method=start_method,
             logs_specs=DefaultLogsSpecs(log_dir=logs),
         )
+        token = _launching.set(True)
         try:
             results = elastic_launch(config, _in_group)(function)
         except ChildFailedError as error:
@@ -131,6 +139,8 @@ def launch(function: Callable[[], T], nproc: int, *, start_method: str = "spawn"
             if error.sigval == signal.SIGINT:
                 raise KeyboardInterrupt from None
             raise
+        finally:
+            _launching.reset(token)
     for result in results.values():
         if isinstance(result, L2ssmError):
             raise result

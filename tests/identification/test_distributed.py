@@ -4,6 +4,7 @@ gradients shared out in every way are those of one process; what cannot be share
 from __future__ import annotations
 
 import dataclasses
+import gc
 import multiprocessing
 import os
 import signal
@@ -159,6 +160,24 @@ def failing(how: str):
         GroupedWork(Place(dist.get_rank(), 2)).begin(trainee("lru"), dist.get_rank())
     if dist.get_rank() == 1:
         raise RuntimeError("out of luck")
+
+
+def collecting() -> int:
+    signal.alarm(30)  # where it waits for ever
+    return gc.collect()
+
+
+def test_forked_processes_leave_the_garbage_of_their_parent_alone():
+    """A store in it would wait for a thread that a forked process does not have."""
+    gc.disable()
+    try:
+        for _ in range(2):
+            cycle = [dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)]
+            cycle.append(cycle)
+        del cycle
+        assert together(collecting, 2, restarts=0) >= 0
+    finally:
+        gc.enable()
 
 
 def test_failures_are_told():
