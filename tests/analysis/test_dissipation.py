@@ -118,7 +118,7 @@ def test_a_plant_starts_at_its_operating_point() -> None:
     A, B, C, D = plant.linearize(2.0)
     steady = float((D - C @ np.linalg.solve(A, B))[0, 0])
     assert 0.5 * steady < found.gain[0] < steady * 1.001
-    with pytest.raises(OptionError, match="amplitudes"):
+    with pytest.raises(OptionError, match=r"an amplitude is 0\.0, expected a finite number > 0"):
         gain_curve(plant, [0.0])
 
 
