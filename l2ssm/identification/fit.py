@@ -116,7 +116,7 @@ def fit(
             in training, validation and `info["valid_loss"]`: windows are n_init + horizon samples long, each from the
             state that the encoder reads from its first n_init. `info["valid_rmse"]` stays that of the free run.
         window: samples of a training window; default 512, or, where that is more, twice the correlation time of the
-            slowest output, at most 4096.
+            slowest output, at most 4096, or twice n_init.
         batch: windows a step; default 8, less where windows are longer than 512, so that a step stays as long.
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.

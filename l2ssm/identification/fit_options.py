@@ -88,12 +88,13 @@ class FitOptions:
         if values["horizon"] is not None:
             if values["initial"] != "encoder" or values["carry_state"]:
                 raise OptionError(
-                    f"horizon needs the state at the start of every window: initial='encoder', not "
-                    f"{values['initial']!r}, and no carry_state"
+                    f"horizon needs the state at the start of every window: initial='encoder' without carry_state, not "
+                    f"initial={values['initial']!r} with carry_state={values['carry_state']!r}"
                 )
             values["window"] = values["n_init"] + values["horizon"]
         if values["window"] is None:
-            values["window"] = SHORTEST if values["carry_state"] else default_window(train)
+            remembered = SHORTEST if values["carry_state"] else default_window(train)
+            values["window"] = max(remembered, 2 * values["n_init"])
         if values["batch"] is None:
             values["batch"] = max(FEWEST, min(BATCH, BATCH * SHORTEST // values["window"]))
         lives = math.inf if values["carry_state"] else values["window"]

@@ -51,3 +51,8 @@ def test_a_step_over_long_windows_takes_fewer_of_them() -> None:
     window, batch = used()
     assert 512 < window <= 4096
     assert batch == max(2, 4096 // window)
+
+
+def test_a_window_is_more_than_what_the_initial_state_takes() -> None:
+    options = {"layers": 1, "d_model": 4, "n_x": 2, "steps": 1, "refine_steps": 0, "linear_start": False}
+    assert fit(slow(2000, 3.0)[:1], n_init=400, **options).info["window"] == 800
