@@ -128,12 +128,14 @@ def split_at_gaps(
 def stretches(lengths: Sequence[int], length: int, count: int) -> list[Stretch]:
     """`count` stretches of `length` samples, evenly spread over the records in a row; a shorter record is one, whole.
 
-    They do not overlap where twice as many fit in. There are fewer where several fall on one short record.
+    Of short records there are as many more as make up for what they lack. They do not overlap where twice as many fit
+    in. There are fewer where several fall on one short record.
 
     >>> stretches([100, 30, 100], 40, 2)
     [(0, 37, 77), (2, 22, 62)]
     """
     ends = np.cumsum(lengths)
+    count = round(count * length / np.average(np.minimum(lengths, length), weights=lengths))
     found: set[Stretch] = set()
     for middle in ((np.arange(count) + 0.5) / count * ends[-1]).astype(int).tolist():
         i = int(np.searchsorted(ends, middle, side="right"))
