@@ -54,7 +54,8 @@ def record(seed: int = 0) -> Record:
 
 def numbers(model) -> dict:
     """Every number of a model and of its training, and all that is told of it but the seconds."""
-    told = {name: value for name, value in model.info.items() if name not in ("seconds", "history")}
+    told = {name: value for name, value in model.info.items() if name not in ("seconds", "history", "search")}
+    told["search"] = [{k: v for k, v in trial.items() if k != "seconds"} for trial in model.info.get("search", ())]
     history = [(report["step"], report["train_mse"], report["valid_mse"]) for report in model.info["history"]]
     parameters = {name: value.tobytes() for name, value in model.parameters.items()}
     return {"network": model.network.digest, "parameters": parameters, "told": told, "history": history}
@@ -70,6 +71,18 @@ def test_two_processes_give_the_bits_of_one():
     assert found == alone
     assert alone["windows"]["told"]["work"] == "8 shards"
     assert alone["linear start, three shards"]["told"]["work"] == "3 shards"
+
+
+def chosen():
+    return numbers(fit(record(), starts=2, **OPTIONS))
+
+
+@pytest.mark.slow
+def test_two_processes_choose_the_same_start():
+    """Every process makes the trials and halves them by the same losses."""
+    found = together(chosen, 2)
+    assert found == launch(chosen, 1)
+    assert len(found["told"]["search"]) == 2
 
 
 def by_torch():

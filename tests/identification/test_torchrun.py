@@ -99,10 +99,11 @@ def test_a_driver_that_ends_leaves_no_process(tmp_path, sent):
         """
     )
     with (tmp_path / "errors").open("w") as errors:
-        driver = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=ENVIRONMENT, stderr=errors)
+        command = [sys.executable, "-c", script]
+        driver = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=errors, start_new_session=True)
     try:
         wait_until((tmp_path / "told").exists)
-        driver.send_signal(sent)
+        (os.kill if sent == signal.SIGKILL else os.killpg)(driver.pid, sent)  # Ctrl-C reaches all of them
         driver.wait(120)
     finally:
         driver.kill()
