@@ -253,9 +253,10 @@ def fit(
     model = frozen_model(trainee, train[0], scaling, rule, info)
     if deep.gamma is not None and deep.scaffold != "series":
         model = scale_to_gain(model, deep.gamma)
+    model = with_validation(model, data.judged, data.checked, time.monotonic() - began)
     if checkpoint is not None and work.leads and not outcome.reason.startswith((INTERRUPTED, BUDGET)):
         remove_checkpoint(checkpoint)
-    return with_validation(model, data.judged, data.checked, time.monotonic() - began)
+    return model
 
 
 def checked_data(train: Dataset | Record, valid: Dataset | Record | None) -> tuple[Dataset, Dataset | None]:

@@ -257,6 +257,20 @@ def test_minutes_that_end_in_the_refinement_keep_the_file(tmp_path, monkeypatch)
     assert_same(fit(record(), checkpoint=file, minutes=100, **options), fit(record(), **options))
 
 
+def test_an_interrupt_after_the_training_keeps_the_file(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    file, steps = tmp_path / "run.ckpt", []
+    with monkeypatch.context() as patched:
+        patched.setattr("l2ssm.identification.fit.with_validation", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(record(), checkpoint=file, **OPTIONS)
+    resumed = fit(record(), checkpoint=file, progress=lambda report: steps.append(report.step), **OPTIONS)
+    assert min(steps) > 9
+    assert_same(resumed, fit(record(), **OPTIONS))
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(OptionError, match="expected a file in an existing folder"):
         fit(record(), checkpoint=tmp_path / "none" / "run.ckpt", **OPTIONS)
