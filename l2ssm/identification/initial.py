@@ -21,6 +21,7 @@ from l2ssm.errors import DataError, OptionError
 Array = NDArray[np.float64]
 INITIAL = ("zero", "learned", "warmup", "encoder")
 MOST = 2**20  # samples that are used
+BURN_IN = 4  # one sample in so many is not scored where a run begins inside a record at a state that is not its own
 DEGREES = 6  # Legendre polynomials of degree 0 ... 5 a channel
 
 

@@ -10,6 +10,7 @@ from l2ssm.data.record import Record
 from l2ssm.data.splitting import stretches
 from l2ssm.data.summary import is_long
 from l2ssm.errors import DataError
+from l2ssm.identification.initial import BURN_IN
 from l2ssm.identification.model import Model
 from l2ssm.identification.noise_model import fit_autoregression
 
@@ -34,14 +35,17 @@ def fit_noise(model: Model, data: Dataset | Record, max_order: int = 30) -> Mode
         OptionError: max_order below 0.
     """
     records = [data] if isinstance(data, Record) else list(data)
+    unused = [model.n_init] * len(records)
     if is_long(records):
         places = stretches([record.T for record in records], *EXCERPT)
+        inside = [model.initial.known_at_start and first > 0 for _, first, _ in places]
         records = [records[i].samples(first, stop) for i, first, stop in places]
+        unused = [max(model.n_init, r.T // BURN_IN * wrong) for r, wrong in zip(records, inside, strict=True)]
     residuals = []
-    for record in records:
+    for record, start in zip(records, unused, strict=True):
         if record.y is None:
             raise DataError(f"record {record.name!r} has no outputs: a noise model is fitted to y - simulate(record)")
-        if len(record) > model.n_init:
-            error = (record.y - model.simulate(record))[model.n_init :]
+        if len(record) > start:
+            error = (record.y - model.simulate(record))[start:]
             residuals += [error[part] for part in finite_stretches(error)] if record.missing else [error]
     return dataclasses.replace(model, noise=fit_autoregression(residuals, model.network.digest, max_order))

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import DataError, OptionError
-from l2ssm.identification.initial import InitialState, start_is_measured
+from l2ssm.identification.initial import BURN_IN, InitialState, start_is_measured
 from l2ssm.networks.scaling import Scaling
 
 Array = NDArray[np.float64]
-BURN_IN = 4  # one sample in so many of a window is not scored where it begins at a wrong state
 SHORTEST_BLOCK = 10  # held-out samples in a row: fewer are predicted by their neighbours
 
 

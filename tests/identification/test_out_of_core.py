@@ -228,6 +228,17 @@ def test_a_noise_model_of_long_data(tmp_path, long, monkeypatch):
     np.testing.assert_array_equal(noise[0].coefficients, noise[1].coefficients)
 
 
+@pytest.mark.parametrize(("initial", "unused"), [("zero", 64), ("encoder", 5)])
+def test_a_noise_model_is_not_of_states_that_are_wrong(long, monkeypatch, initial, unused):
+    """Stretches of 256 samples from inside of a record: a quarter goes where they would have to begin at rest."""
+    monkeypatch.setattr("l2ssm.identification.prediction.EXCERPT", (256, 6))
+    seen = []
+    monkeypatch.setattr("l2ssm.identification.prediction.fit_autoregression", lambda found, *_: seen.extend(found))
+    data = experiment((6000,))
+    ls.fit_noise(ls.fit(data, initial=initial, n_init=5 * (initial == "encoder"), **SMALL), data)
+    assert [len(error) for error in seen] == [256 - unused] * 6
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_of_a_fit_does_not_grow_with_the_store(tmp_path):
