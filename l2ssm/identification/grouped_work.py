@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from l2ssm.errors import ModelFileError
+from l2ssm.errors import L2ssmError, ModelFileError
 from l2ssm.identification.distributed import Place
 from l2ssm.identification.outcome import Progress
 from l2ssm.identification.trainee import Trainee
@@ -56,14 +56,15 @@ class GroupedWork(Work):
 
     def tell(self, progress: Callable[[Progress], None] | None, report: Progress) -> None:
         """See `Work.tell`."""
-        stop = False
+        error: BaseException | None = None
         if self.leads and progress is not None:
             try:
                 progress(report)
-            except KeyboardInterrupt:
-                stop = True
-        if self.agree(stop):
-            raise KeyboardInterrupt
+            except (KeyboardInterrupt, L2ssmError) as raised:
+                error = raised
+        error = self.agree(error)
+        if error is not None:
+            raise error
 
     def gathered(self, row: Tensor) -> Tensor:
         """(processes, *row.shape): what each process has."""

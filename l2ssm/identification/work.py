@@ -42,7 +42,7 @@ class Work:
         return value
 
     def tell(self, progress: Callable[[Progress], None] | None, report: Progress) -> None:
-        """Call `progress` in the leading process; a KeyboardInterrupt there is one in all of them."""
+        """Call `progress` in the leading process; a KeyboardInterrupt or `L2ssmError` there is one in all of them."""
         if progress is not None:
             progress(report)
 

@@ -175,6 +175,10 @@ def failing(how: str):
         raise RuntimeError("out of luck")
 
 
+def refusing(report):
+    raise OptionError("enough")
+
+
 def collecting() -> int:
     signal.alarm(30)  # where it waits for ever
     return gc.collect()
@@ -197,6 +201,8 @@ def test_failures_are_told():
     handlers, environment = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)], dict(os.environ)
     with pytest.raises(OptionError, match="no such option"):
         together(partial(failing, "answer"), 2)
+    with pytest.raises(OptionError, match="enough"):
+        together(partial(fit, record(), progress=refusing, **OPTIONS), 2, restarts=0)
     with pytest.raises(ModelFileError, match=r"checkpoints of steps \[0, 1\]"):
         together(partial(failing, "steps"), 2)
     with pytest.raises(FitError, match=r"the 2 processes failed 1 times(.|\n)*out of luck"):
