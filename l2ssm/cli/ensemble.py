@@ -11,8 +11,12 @@ from l2ssm.cli.fleet import FleetFolder, Workers, chosen_fleet
 from l2ssm.cli.messages import say
 from l2ssm.cli.options import (
     BenchmarkName,
+    CellName,
     DataFile,
     DropNa,
+    FitMinutes,
+    FitSteps,
+    Gamma,
     Initial,
     InitSamples,
     Inputs,
@@ -50,8 +54,8 @@ def fit_many(
     processes: Annotated[int, typer.Option(help="fits side by side; they share the cores")] = 1,
     fleet: FleetFolder = None,
     workers: Workers = None,
-    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
-    gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
+    cell: CellName = None,
+    gamma: Gamma = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
     layers: Layers = None,
@@ -59,8 +63,8 @@ def fit_many(
     n_x: States = None,
     initial: Initial = None,
     n_init: InitSamples = None,
-    steps: Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most")] = None,
-    minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
+    steps: FitSteps = None,
+    minutes: FitMinutes = None,
 ) -> None:
     """The same fit for several seeds: writes ensemble.json, seed-N.l2ssm, and bode.png for one input and one output.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +12,12 @@ from l2ssm.cli.options import (
     MODEL,
     BenchmarkName,
     CarryState,
+    CellName,
     CellOptions,
     DataFile,
     DropNa,
     GainPenalty,
+    Gamma,
     GammaStart,
     Initial,
     InitSamples,
@@ -34,9 +34,8 @@ from l2ssm.cli.options import (
     TimeColumn,
     Width,
     named_values,
-    remove_stale,
 )
-from l2ssm.cli.source import Source
+from l2ssm.cli.source import Source, model_changed
 
 
 def fit(
@@ -49,9 +48,9 @@ def fit(
     dropna: DropNa = None,
     benchmark: BenchmarkName = None,
     output: Annotated[Path, typer.Option("-o", "--out", help="folder to write to")] = Path("out"),
-    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
+    cell: CellName = None,
     cell_option: CellOptions = None,
-    gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
+    gamma: Gamma = None,
     gamma_start: GammaStart = None,
     gain_penalty: GainPenalty = None,
     scaffold: ScaffoldName = None,
@@ -110,9 +109,6 @@ def fit(
     )
     model = l2ssm.fit_noise(model, train)
     model.save(output / MODEL)
-    stale = remove_stale(output)
-    source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
+    note = model_changed(output, source)
     say(f"{search_table(model)}\n{model}\nstopped: {model.info['stopped']}; best step {model.info['best_step']}")
-    if stale:
-        say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
-    say(f"wrote {output / MODEL}")
+    say(f"{note}wrote {output / MODEL}")

@@ -11,7 +11,6 @@ import typer
 from l2ssm.errors import OptionError
 
 MODEL, CERTIFICATE = "model.l2ssm", "cert.json"
-ABOUT_THE_MODEL = (CERTIFICATE, "report.html", "report.json")  # worth nothing once the model is another one
 
 DataFile = Annotated[Path | None, typer.Argument(help="CSV, .mat, .npz, .npy, parquet or HDF5 file, or a store")]
 Inputs = Annotated[list[str] | None, typer.Option("-u", "--input", help="input column, once per input")]
@@ -23,6 +22,10 @@ DropNa = Annotated[
     str | None, typer.Option(help="empty cells: mask (an output was not measured there) or split (cut the record)")
 ]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
+CellName = Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")]
+Gamma = Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")]
+FitSteps = Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most")]
+FitMinutes = Annotated[float | None, typer.Option(help="wall-clock budget of a fit")]
 ScaffoldName = Annotated[
     str | None,
     typer.Option(
@@ -69,11 +72,3 @@ def named_values(given: list[str] | None, option: str = "--cell-option") -> dict
         except json.JSONDecodeError:
             values[name] = text
     return values
-
-
-def remove_stale(folder: Path) -> list[str]:
-    """Remove certificate and report of the model that was in the folder before; the names of what was removed."""
-    stale = [name for name in ABOUT_THE_MODEL if (folder / name).is_file()]
-    for name in stale:
-        (folder / name).unlink()
-    return stale

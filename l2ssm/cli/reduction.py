@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from l2ssm.cli.messages import say
-from l2ssm.cli.options import MODEL, ModelFile, remove_stale
-from l2ssm.cli.source import recall
+from l2ssm.cli.options import MODEL, ModelFile
+from l2ssm.cli.source import model_changed, recall
 
 
 def reduce(
@@ -36,11 +34,6 @@ def reduce(
         return
     reduction = l2ssm.reduce(l2ssm.load(model_file), order, tolerance)
     reduction.save(output)
-    stale = remove_stale(output)
-    source, _ = recall(model_file.parent)
-    if source is not None:
-        source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
+    note = model_changed(output, recall(model_file.parent)[0])
     say(str(reduction))
-    if stale:
-        say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
-    say(f"wrote {output / MODEL} and the certificates of the errors")
+    say(f"{note}wrote {output / MODEL} and the certificates of the errors")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from l2ssm.cli.options import CERTIFICATE
 from l2ssm.errors import DataError, OptionError
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from l2ssm.identification.model import Model
 
 RUN_FILE = "run.json"
+ABOUT_THE_MODEL = (CERTIFICATE, "report.html", "report.json")  # worth nothing once the model is another one
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,20 @@ class Source:
         path = str(Path(self.path).resolve()) if self.path else ""
         content = {"command": command, "source": asdict(self) | {"path": path}}
         write_atomically(folder / RUN_FILE, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def model_changed(folder: Path, source: Source | None) -> str:
+    """After another model came into the folder: remove what was about the one before, remember the source of this one.
+
+    Returns:
+        A line that names what was removed, or nothing.
+    """
+    stale = [name for name in ABOUT_THE_MODEL if (folder / name).is_file()]
+    for name in stale:
+        (folder / name).unlink()
+    if source is not None:
+        source.remember(folder, shlex.join(["l2ssm", *sys.argv[1:]]))
+    return f"removed {', '.join(stale)} from {folder}: about the model that was there before\n" if stale else ""
 
 
 def recall(folder: Path) -> tuple[Source | None, str | None]:

@@ -7,8 +7,6 @@ import dataclasses
 import io
 import json
 import math
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +19,7 @@ from l2ssm.cli.options import (
     MODEL,
     BenchmarkName,
     DataFile,
+    FitMinutes,
     Initial,
     InitSamples,
     Inputs,
@@ -33,9 +32,8 @@ from l2ssm.cli.options import (
     TimeAxis,
     TimeColumn,
     Width,
-    remove_stale,
 )
-from l2ssm.cli.source import Source
+from l2ssm.cli.source import Source, model_changed
 from l2ssm.files import write_atomically
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ def sweep_gamma(
     initial: Initial = "encoder",
     n_init: InitSamples = None,
     steps: Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most; default that of fit")] = None,
-    minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
+    minutes: FitMinutes = None,
     time_limit: Annotated[float, typer.Option(help="seconds for the proof of a fit, see l2ssm certify")] = 30.0,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
     fleet: FleetFolder = None,
@@ -127,9 +125,8 @@ def _keep(sweep: GainSweep, source: Source, output: Path) -> None:
         say("no fit with a proved gain: no model written")
         return
     chosen.model.save(output / MODEL)
-    remove_stale(output)
+    model_changed(output, source)
     chosen.certificate.save(output / CERTIFICATE)
-    source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
     say(f"{chosen.certificate}\nwrote {', '.join((JSON, CSV, PICTURE, MODEL, CERTIFICATE))} to {output}")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +13,13 @@ from l2ssm.cli.messages import say
 from l2ssm.cli.options import (
     MODEL,
     BenchmarkName,
+    CellName,
     CellOptions,
     DataFile,
     DropNa,
+    FitMinutes,
+    FitSteps,
+    Gamma,
     Initial,
     InitSamples,
     Inputs,
@@ -31,9 +33,8 @@ from l2ssm.cli.options import (
     TimeColumn,
     Width,
     named_values,
-    remove_stale,
 )
-from l2ssm.cli.source import Source
+from l2ssm.cli.source import Source, model_changed
 from l2ssm.errors import OptionError
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def tune(
     at_once: Annotated[int, typer.Option(help="trials proposed together, side by side where there are workers")] = 4,
     fleet: FleetFolder = None,
     workers: Workers = None,
-    cell: Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")] = None,
+    cell: CellName = None,
     cell_option: CellOptions = None,
-    gamma: Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")] = None,
+    gamma: Gamma = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
     layers: Layers = None,
@@ -67,8 +68,8 @@ def tune(
     n_x: States = None,
     initial: Initial = None,
     n_init: InitSamples = None,
-    steps: Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most")] = None,
-    minutes: Annotated[float | None, typer.Option(help="wall-clock budget of a fit")] = None,
+    steps: FitSteps = None,
+    minutes: FitMinutes = None,
     seed: Annotated[int, typer.Option(help="of the proposals and of every fit")] = 0,
 ) -> None:
     """Search for options of the least validation error, proposed by Optuna: a table, and model.l2ssm of the best.
@@ -101,14 +102,11 @@ def tune(
     )
     output.mkdir(parents=True, exist_ok=True)
     l2ssm.fit_noise(tuned.model, train).save(output / MODEL)
-    stale = remove_stale(output)
-    source.remember(output, shlex.join(["l2ssm", *sys.argv[1:]]))
+    note = model_changed(output, source)
     say(f"\n{tuned}")
     if not tuned.complete:
         say(f"interrupted: {len(tuned.trials)} trial(s) done")
-    if stale:
-        say(f"removed {', '.join(stale)} from {output}: about the model that was there before")
-    say(f"wrote {output / MODEL}")
+    say(f"{note}wrote {output / MODEL}")
 
 
 def searched(name: str, value: Any) -> Any:

@@ -9,9 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from l2ssm.cli.app import app
-from l2ssm.cli.options import remove_stale
 from l2ssm.cli.pictures import norm_line, picture_path
-from l2ssm.cli.source import Source, recall
+from l2ssm.cli.source import Source, model_changed, recall
 from l2ssm.errors import DataError, OptionError
 from l2ssm.files import write_atomically
 from l2ssm.systems.state_space import StateSpace
@@ -39,7 +38,7 @@ def test_fit_removes_what_is_about_the_model_before(tmp_path):
     lines = [line for line in shown.output.splitlines() if line.startswith("removed")]
     assert lines == [f"removed cert.json, report.html, report.json from {out}: about the model that was there before"]
     assert sorted(p.name for p in out.iterdir()) == ["model.l2ssm", "notes.txt", "run.json"]
-    assert remove_stale(out) == []
+    assert model_changed(out, None) == ""
 
 
 @pytest.mark.parametrize("name", ["x.xyz", "x", "x.png.bak"])
