@@ -10,6 +10,7 @@ import inspect
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from l2ssm.data.dataset import Dataset
 from l2ssm.errors import OptionError
 from l2ssm.identification.fit import fit
-from l2ssm.identification.fit_data import BLOCKS, HELD_OUT
+from l2ssm.identification.fit_data import FitData
 from l2ssm.identification.fit_options import FitOptions
 from l2ssm.identification.initial import InitialState, feature_count
 from l2ssm.identification.minimize import minimize, threads_for
@@ -27,7 +28,7 @@ from l2ssm.identification.outcome import Outcome, Progress
 from l2ssm.identification.prescribed_gain import PrescribedGainTraining
 from l2ssm.identification.refine import refine
 from l2ssm.identification.trainee import Trainee
-from l2ssm.identification.windows import hold_out, random_windows, spread_windows, standardise, whole_records
+from l2ssm.identification.windows import standardise, whole_records
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
 
@@ -122,16 +123,15 @@ def fit_recurrent(
     stats = train.statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     rule = options.rule
-    fitted, checked = hold_out(standardise(train, scaling), n_init, HELD_OUT, BLOCKS)
+    data = FitData.of(train, None, None, scaling, rule)
+    spread, judged = data.fixed_batches(options)
     trainee = _of_default_size(kind, scaling, feature_count(rule, train.n_u + train.n_y), options)
     prescribed = PrescribedGainTraining(trainee.model, options.steps)
     with threads_for(3.0 * options.batch * options.window * _count(trainee.model)):
         outcome = minimize(
             trainee,
-            lambda skip: random_windows(
-                fitted, rule, window=options.window, batch=options.batch, seed=options.seed, skip=skip
-            ),
-            whole_records(checked, rule),
+            partial(data.windows, options),
+            judged,
             steps=options.steps,
             learning_rate=options.learning_rate,
             weight_decay=options.weight_decay,
@@ -144,8 +144,8 @@ def fit_recurrent(
         )
         refine(
             trainee,
-            spread_windows(fitted, rule, window=options.window),
-            whole_records(checked, rule),
+            spread,
+            judged,
             outcome,
             iterations=options.refine_steps,
             minutes=options.minutes,
