@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from l2ssm.identification.fit_result import frozen_model, summary, versions, wit
 from l2ssm.identification.gain_monitor import GainMonitor
 from l2ssm.identification.gaps import filled_in
 from l2ssm.identification.initial import feature_count
-from l2ssm.identification.linear_start import start_linear
+from l2ssm.identification.linear_start import Beginning, start_linear
 from l2ssm.identification.losses import weights_digest
 from l2ssm.identification.minimize import minimize, threads_for
 from l2ssm.identification.model import Model
@@ -33,6 +34,7 @@ from l2ssm.identification.trainee import Trainee
 from l2ssm.networks.deep import DeepSSM
 from l2ssm.networks.scaling import Scaling
 
+SLOW_SHARE = 5  # one iteration of L-BFGS for so many steps, where windows hide what a plant remembers
 LEAST_KEPT = 1e-3  # of a linear model that is brought to gamma: from here on the data ask for no finite gain
 
 
@@ -90,7 +92,7 @@ def fit(
         valid: records for early stopping; by default 15 % of the training samples, in five blocks spread over each
             record (of more than a million samples: 64 stretches of 4096), serve instead: neither the steps nor the
             linear start see them, the standardisation does.
-        cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "bounded" with gamma in the series scaffold, else "lru".
+        cell: a name of `CELLS` or `SELECTIVE_CELLS`; default "lru", with gamma in the series scaffold "contraction".
         gamma: prescribed incremental L2 gain, in output units per input unit; None: not prescribed. It holds by
             construction in the series scaffold (default); in "twofold" and "residual" the network is free and held by a
             certificate while it is trained, which takes two to three times as long.
@@ -121,8 +123,9 @@ def fit(
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.
         steps: optimiser steps at most; default one for five training samples, between 2000 and 15000.
-        refine_steps: iterations of L-BFGS in float64 after the steps, on windows spread evenly over all records;
-            default a twentieth of the steps.
+        refine_steps: iterations of L-BFGS in float64 after the steps, on windows spread evenly over all records, and on
+            whole ones too where the linear start remembers more than a window holds, as of a plant that integrates.
+            Default a twentieth of the steps, with whole records a fifth; it ends where 200 have not helped.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none; default
             100 over the number of training samples, at most 0.1: what speaks for small weights is worth 100 samples.
@@ -196,18 +199,21 @@ def fit(
             "weights": weights_digest([*data.fitted, *data.checked]),
         }
         file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions(), "work": work.about})
-    started = "random"
+    start = Beginning("random")
     if linear_start or (linear_start is None and deep.gains() is None):
-        started = start_linear(trainee, filled_in(data.excerpt(LINEAR, rule), rule.n_init), rule, bool(linear_start))
-    kept = prescribed.start()
-    if kept < 1 and started.startswith("linear"):
+        start = start_linear(trainee, filled_in(data.excerpt(LINEAR, rule), rule.n_init), rule, bool(linear_start))
+    kept, started = prescribed.start(), start.words
+    if kept < 1 and start.linear:
         started += f", times {kept:.3g} to fit below gamma"
         if kept < LEAST_KEPT:
             raise DataError(
                 f"gamma is {gamma:g}, and the {started}: nothing of it would be left. A plant that integrates has no "
                 f"finite gain: give its rate of change as output, or fit without gamma; else give a larger gamma"
             )
-    spread, judged = data.fixed_batches(options)
+    slow = horizon is None and start.memory > options.window
+    if slow and refine_steps is None:
+        options = dataclasses.replace(options, refine_steps=options.steps // SLOW_SHARE)
+    refined, judged = data.fixed_batches(options, whole=slow)
     with threads_for(12.0 * options.batch * options.window * layers * d_model * (n_x + d_model)):
         outcome = minimize(
             trainee,
@@ -229,7 +235,7 @@ def fit(
         )
         refine(
             trainee,
-            spread,
+            refined,
             judged,
             outcome,
             iterations=options.refine_steps,

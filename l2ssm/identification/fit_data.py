@@ -7,7 +7,7 @@ looks at whole records looks at stretches of them. It makes no difference whethe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ REFINED = 64 * 512  # samples of windows with a horizon, on which L-BFGS works
 VALIDATION = 4096, 64  # of long data: samples of a stretch, n_init not counted, and stretches
 LINEAR = 8192, 16  # for the linear start
 REFINEMENT = 1024, 32  # for L-BFGS
+WHOLE = 2**15, 2**16  # samples of a record, and in all, that L-BFGS looks at whole
 Weights = Mapping[str, Any] | None
 Records = list[Scored] | list[LongRecord]
 
@@ -117,15 +118,34 @@ class FitData:
         batches = drawn(self.fitted, options.rule, **sizes, skip=skip)
         return prefetched(batches) if self.long else batches
 
-    def fixed_batches(self, options: FitOptions) -> tuple[list[Batch], list[Batch]]:
-        """What is refined on, and what is validated on: free runs, or predictions up to a horizon."""
+    def fixed_batches(self, options: FitOptions, whole: bool = False) -> tuple[list[Batch], list[Batch]]:
+        """What is refined on, and what is validated on: free runs, or predictions up to a horizon.
+
+        Args:
+            options: of the fit.
+            whole: refine free runs over whole records too, which count as much as all windows of them.
+        """
         rule, k = options.rule, options.horizon
         refined = self.excerpt((max(REFINEMENT[0], options.window), REFINEMENT[1]), rule)
-        if k is None:
-            return spread_windows(refined, rule, window=options.window), whole_records(self.checked, rule)
-        most = REFINED // (rule.n_init + k)
-        checked = prediction_windows(self.checked, rule, horizon=k)
-        return prediction_windows(refined, rule, horizon=k, most=most), checked
+        if k is not None:
+            most = REFINED // (rule.n_init + k)
+            checked = prediction_windows(self.checked, rule, horizon=k)
+            return prediction_windows(refined, rule, horizon=k, most=most), checked
+        windows, checked = spread_windows(refined, rule, window=options.window), whole_records(self.checked, rule)
+        if not whole:
+            return windows, checked
+        runs = whole_records(self._whole(), rule)
+        share = sum(float(run.scored.sum()) for run in runs) / sum(float(cut.scored.sum()) for cut in windows)
+        return [*runs, *(replace(cut, scored=share * cut.scored) for cut in windows)], checked
+
+    def _whole(self) -> list[Scored]:
+        """Training records, or evenly spread stretches of them, of which none, nor all, is longer than `WHOLE`."""
+        lengths, (longest, most) = [len(record) for record in self.fitted], WHOLE
+        if max(lengths) <= longest and sum(lengths) <= most:
+            return [record.cut(0, len(record)) for record in self.fitted]
+        longest = min(longest, max(lengths))
+        places = stretches(lengths, longest, most // longest)
+        return [self.fitted[i].cut(first, stop) for i, first, stop in places]
 
     def _require_scored(self, train: Dataset, rule: InitialState, where: str) -> None:
         left = [(~np.isnan(record.y) & record.scored[:, None])[rule.n_init :] for record in self.checked]

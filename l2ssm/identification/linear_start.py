@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.identification.initial import InitialState
@@ -13,10 +16,30 @@ from l2ssm.identification.linear_orders import MAX_ORDER, falling_orders, start_
 from l2ssm.identification.start_states import start_states
 from l2ssm.identification.trainee import Trainee, evaluate
 from l2ssm.identification.windows import Scored, whole_records
+from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.subspace import LinearFit
 
 
-def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState, wanted: bool) -> str:
+@dataclass(frozen=True)
+class Beginning:
+    """What a model starts at.
+
+    Attributes:
+        words: for the user.
+        memory: longest time constant of the linear model, in samples; infinite for a pole on the unit circle, 0 where
+            the start is not a linear model.
+    """
+
+    words: str
+    memory: float = 0.0
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is a linear model."""
+        return self.memory > 0
+
+
+def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState, wanted: bool) -> Beginning:
     """Start the model at the linear one whose free run, by the rule for the initial state, explains the records best.
 
     The order is that of `subspace`. Where its states cannot be told from the start of a record - slow modes that look
@@ -28,15 +51,12 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
         rule: for the initial state.
         wanted: whether a model that cannot hold a linear one is an error; otherwise it stays as it is.
 
-    Returns:
-        What the model starts at, in words.
-
     Raises:
         OptionError: wanted, and the model or the data does not allow it.
     """
     batches = whole_records([r for r in records if len(r.u) > rule.n_init], rule)
     random, why = copy.deepcopy(trainee.state_dict()), "no order gave a finite error"
-    best: tuple[float, LinearStart, dict] | None = None
+    best: tuple[float, LinearStart, dict, float] | None = None
     try:
         cells = check_start(trainee.model)
         for found in falling_orders([(r.u, r.y) for r in records], 1.0, min(MAX_ORDER, cells[0].n_x)):
@@ -48,17 +68,27 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
                 continue
             mse = evaluate(trainee, batches)
             if math.isfinite(mse) and (best is None or mse < best[0]):
-                best = mse, start, copy.deepcopy(trainee.state_dict())
+                best = mse, start, copy.deepcopy(trainee.state_dict()), memory(found.G)
             if start_is_known(mse, found) or start.kept < 1:
                 break
     except (DataError, OptionError) as error:
         why = str(error)
     trainee.load_state_dict(random if best is None else best[2])
     if best is not None:
-        return f"linear model of {best[1]}"
+        return Beginning(f"linear model of {best[1]}", best[3])
     if wanted:
         raise OptionError(f"no linear start: {why}")
-    return f"random: {why}"
+    return Beginning(f"random: {why}")
+
+
+def memory(G: StateSpace) -> float:
+    """Longest time constant of a stable system, in samples: -1 / log |lam| of its slowest pole, at least 1.
+
+    >>> memory(StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]])), memory(StateSpace([[1.0]], [[1.0]], [[1.0]], [[0.0]]))
+    (1.4426950408889634, inf)
+    """
+    slowest = float(np.abs(G.poles()).max(initial=0.0))
+    return math.inf if slowest >= 1 else max(1.0, -1 / math.log(slowest)) if slowest > 0 else 1.0
 
 
 def _started(trainee: Trainee, found: LinearFit, records: Sequence[Scored], rule: InitialState) -> LinearStart:

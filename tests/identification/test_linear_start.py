@@ -35,7 +35,7 @@ def ends_no_worse_than_linear(name):
     train, valid = data["train"], data["test"]
     rule = InitialState("encoder", 50)
     trainee, records = starting(ls.Dataset([train]), rule)
-    words = start_linear(trainee, records, rule, True)
+    words = start_linear(trainee, records, rule, True).words
     stats = ls.Dataset([train]).statistics()
     scaling = Scaling(stats.u_mean, stats.u_std, stats.y_mean, stats.y_std)
     start = evaluate(trainee, whole_records(standardise(ls.Dataset([valid]), scaling), rule))
@@ -68,7 +68,7 @@ def test_the_start_is_as_good_as_the_linear_model():
         records.append(ls.Record(u, y, 1.0, name=f"r{k}"))
     rule = InitialState("encoder", 20)
     trainee, scored = starting(ls.Dataset(records), rule)
-    words = start_linear(trainee, scored, rule, True)
+    words = start_linear(trainee, scored, rule, True).words
     assert words in ("linear model of order 2", "linear model of order 3")  # an offset of the mean may take a state
     assert evaluate(trainee, whole_records(scored, rule)) < 1e-4
     linear = ls.fit_linear(ls.Dataset(records), 20)
@@ -89,13 +89,13 @@ def test_what_cannot_start_there_stays_random_or_is_refused():
     rule = InitialState("zero", 0)
     trainee, records = starting(ls.Dataset([record]), rule, cell="s5")
     before = {name: v.clone() for name, v in trainee.state_dict().items()}
-    assert start_linear(trainee, records, rule, False).startswith("random: S5 is not a cell")
+    assert start_linear(trainee, records, rule, False).words.startswith("random: S5 is not a cell")
     assert all(torch.equal(v, before[name]) for name, v in trainee.state_dict().items())
     with pytest.raises(OptionError, match="no linear start: S5 is not a cell"):
         start_linear(trainee, records, rule, True)
     few = standardise(ls.Dataset([record[:6]]), Scaling(np.zeros(1), np.ones(1), np.zeros(1), np.ones(1)))
     trainee, _ = starting(ls.Dataset([record]), rule)
-    assert start_linear(trainee, few, rule, False).startswith("random: ")
+    assert start_linear(trainee, few, rule, False).words.startswith("random: ")
 
 
 @pytest.mark.parametrize("options", [{}, {"gamma": 5.0, "linear_start": True}], ids=["lru", "bounded"])
