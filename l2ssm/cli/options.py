@@ -22,7 +22,7 @@ DropNa = Annotated[
     str | None, typer.Option(help="empty cells: mask (an output was not measured there) or split (cut the record)")
 ]
 BenchmarkName = Annotated[str | None, typer.Option("--benchmark", help="cascaded_tanks, silverbox, wh2009, ...")]
-CellName = Annotated[str | None, typer.Option(help="default: bounded with --gamma in series, else lru")]
+CellName = Annotated[str | None, typer.Option(help="default: contraction with --gamma in series, else lru")]
 Gamma = Annotated[float | None, typer.Option(help="prescribed gain, output unit per input unit")]
 FitSteps = Annotated[int | None, typer.Option(help="optimiser steps of a fit, at most")]
 FitMinutes = Annotated[float | None, typer.Option(help="wall-clock budget of a fit")]

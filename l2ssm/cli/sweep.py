@@ -58,7 +58,7 @@ def sweep_gamma(
     points: Annotated[int, typer.Option(help="gains of the default grid")] = 7,
     tolerance: Annotated[float, typer.Option(help="of the validation error, relative to the smallest one")] = 0.05,
     unprescribed: Annotated[bool, typer.Option(help="whether to fit without a prescribed gain too")] = True,
-    cell: Annotated[str | None, typer.Option(help="of all fits; default: bounded, and lru without a gain")] = None,
+    cell: Annotated[str | None, typer.Option(help="of all fits; default: contraction, and lru without a gain")] = None,
     scaffold: ScaffoldName = None,
     static: StaticName = None,
     layers: Layers = 5,

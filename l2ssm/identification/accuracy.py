@@ -130,7 +130,6 @@ def _lru(task: Task, gamma: float | None = None) -> Fitted:
         task.train,
         n_init=task.n_init,
         gamma=gamma,
-        scaffold="twofold",
         seed=task.seed,
         minutes=task.minutes,
         progress=task.progress,

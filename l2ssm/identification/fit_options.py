@@ -117,7 +117,7 @@ class FitOptions:
         for name, what in (("minutes", "number"), ("gamma", "gain")):
             values[name] = None if values[name] is None else positive(name, values[name], what)
         by_construction = values["scaffold"] in (None, "series")
-        values["cell"] = values["cell"] or ("bounded" if values["gamma"] is not None and by_construction else "lru")
+        values["cell"] = values["cell"] or ("contraction" if values["gamma"] is not None and by_construction else "lru")
         values |= {name: plain(name, values[name]) for name in ("cell_options", "scaffold_options")}
         criterion = checked_loss(values["loss"], values["huber_delta"], values["channel_weights"], train.n_y)
         values["huber_delta"], values["channel_weights"] = criterion.delta, list(criterion.channels)

@@ -1,17 +1,20 @@
-"""Networks with a prescribed gain: Wiener-Hammerstein teachers of gain 1, and cascaded tanks with every bounded cell.
+"""Networks with a prescribed gain: teachers of gain 1, cascaded tanks and simulated systems, by bounded cell.
 
     python tests/benchmarks/bench_prescribed.py teacher [--seeds 3] [--steps 800] [--refine 800] [--cells bounded]
-    python tests/benchmarks/bench_prescribed.py defaults [--seeds 3]
+    python tests/benchmarks/bench_prescribed.py defaults [--seeds 3] [--cells contraction,bounded]
     python tests/benchmarks/bench_prescribed.py tanks [--seeds 1] [--steps 1000] [--gamma 8]
+    python tests/benchmarks/bench_prescribed.py systems [--systems mimo,friction] [--cells contraction,bounded]
 
 teacher: y = G2 f(G1 u), G1 and G2 random low-pass filters of two modes with peak gain exactly 1, at frequency 0, and f
 with slopes in [0, 1]: the incremental gain is 1, attained by slow signals in the steepest part of f. The contractive
 layers contain the first f exactly, the others not. Students: 2 blocks of width 4 with 4 modes, gamma = 1 prescribed,
 Adam at 0.01, 4096 samples of noise-free coloured noise; NRMSE = RMS error / standard deviation of y on 4096 others.
 
-defaults: the same teachers, and `fit(train, gamma=1.0)` without another option.
+defaults: the same teachers, and `fit(train, gamma=1.0, cell=...)` without another option.
 
 tanks: the official records, gamma prescribed in V/V, defaults of `fit`.
+
+systems: those of bench_new_systems.py, three times the peak gain of the best linear model prescribed.
 
 Attained: the worst pair of inputs found for the trained model by `certificates.falsify`.
 """
@@ -19,14 +22,18 @@ Attained: the worst pair of inputs found for the trained model by `certificates.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 
 import numpy as np
 import torch
+from bench_new_systems import records
 
 import l2ssm as ls
+from l2ssm.analysis.metrics import rmse
 from l2ssm.cells import BOUNDED_CELLS
 from l2ssm.data.record import Record
+from l2ssm.identification.linear_baseline import fit_linear
 from l2ssm.systems.state_space import StateSpace
 
 STATIC_MAPS = {
@@ -55,13 +62,13 @@ def teacher(kind: str, seed: int) -> tuple[Record, Record]:
     rng = np.random.default_rng(seed)
     first, second = low_pass(rng), low_pass(rng)
     colour = StateSpace([[0.7]], [[1.0]], [[1.0]], [[0.0]])
-    records: list[Record] = []
+    made: list[Record] = []
     size = 1.0 / float(first.simulate(colour.simulate(rng.standard_normal((4096, 1)))).std())
     for name in ("train", "test"):
         u = colour.simulate(rng.standard_normal((4096, 1)))
         y = second.simulate(STATIC_MAPS[kind](size * first.simulate(u)))
-        records.append(Record(size * u, y, 1.0, name=name))
-    return records[0], records[1]
+        made.append(Record(size * u, y, 1.0, name=name))
+    return made[0], made[1]
 
 
 def run_teachers(options: argparse.Namespace) -> None:
@@ -91,14 +98,14 @@ def run_teachers(options: argparse.Namespace) -> None:
 
 
 def run_defaults(options: argparse.Namespace) -> None:
-    """One row a map f, then the medians."""
-    for kind in STATIC_MAPS:
+    """One row a cell and a map f, then the medians."""
+    for cell, kind in itertools.product(options.cells.split(","), STATIC_MAPS):
         found = []
         for seed in range(options.seeds):
             train, test = teacher(kind, seed)
-            model = ls.fit(train, gamma=1.0, seed=seed)
+            model = ls.fit(train, gamma=1.0, seed=seed, cell=cell)
             found.append((nrmse(model, test), *gains(model)))
-        show(f"{kind:11s} {model.info['n_parameters']} parameters, NRMSE", np.array(found))
+        show(f"{cell:18s} {kind:11s} {model.info['n_parameters']} parameters, NRMSE", np.array(found))
 
 
 def nrmse(model: ls.Model, test: Record) -> float:
@@ -130,6 +137,21 @@ def run_tanks(options: argparse.Namespace) -> None:
         show(f"{cell:18s} {model.info['n_parameters']} parameters, {used:.0f} s a fit, RMSE V", np.array(found))
 
 
+def run_systems(options: argparse.Namespace) -> None:
+    """One row a simulated system, at three times the peak gain of its best linear model, and a cell."""
+    for name in options.systems.split(","):
+        train, test = records(name)
+        measured, n_init = test[0].y, max(1, min(50, train.T // 4))
+        linear = fit_linear(train, n_init)
+        gamma = 3 * linear.peak_gain()
+        for cell in ("linear", *options.cells.split(",")):
+            began = time.monotonic()
+            model = linear if cell == "linear" else ls.fit(train, cell=cell, gamma=gamma, n_init=n_init)
+            error = np.ravel(rmse([measured], model.simulate(test), n_init)) / measured.std(axis=0)
+            used = time.monotonic() - began
+            print(f"{name:10s} gamma {gamma:7.4g} {cell:18s} NRMSE {np.round(error, 4)}  {used:.0f} s", flush=True)
+
+
 def gains(model: ls.Model) -> tuple[float, float]:
     """(certified, worst input found) gain."""
     certificate = ls.certify(model, method="product")
@@ -143,18 +165,21 @@ def show(label: str, found: np.ndarray) -> None:
 
 
 def main() -> None:
-    """Print one of the two tables."""
+    """Print one of the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=("teacher", "defaults", "tanks"))
+    parser.add_argument("table", choices=("teacher", "defaults", "tanks", "systems"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--refine", type=int, default=0, help="iterations of L-BFGS after the steps")
     parser.add_argument("--static", default="contractive")
     parser.add_argument("--cells", default=",".join(BOUNDED_CELLS))
+    parser.add_argument("--systems", default="ced,boucwen,mimo,exchanger,friction", help="of bench_new_systems")
     parser.add_argument("--gamma", type=float, default=8.0, help="tanks, V/V")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    {"teacher": run_teachers, "defaults": run_defaults, "tanks": run_tanks}[options.table](options)
+    {"teacher": run_teachers, "defaults": run_defaults, "tanks": run_tanks, "systems": run_systems}[options.table](
+        options
+    )
 
 
 if __name__ == "__main__":
