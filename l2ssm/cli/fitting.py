@@ -66,7 +66,9 @@ def fit(
     ] = None,
     carry_state: CarryState = False,
     steps: Annotated[int | None, typer.Option(help="optimiser steps at most; default 2000 to 15000 by samples")] = None,
-    refine_steps: Annotated[int | None, typer.Option(help="then steps of L-BFGS; default a twentieth")] = None,
+    refine_steps: Annotated[
+        int | None, typer.Option(help="then steps of L-BFGS; default a twentieth, for slow plants a fifth")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="wall-clock budget")] = None,
     seed: Annotated[int, typer.Option(help="of parameters and windows")] = 0,
     checkpoint: Annotated[

@@ -123,9 +123,9 @@ def fit(
         carry_state: truncated backpropagation through time: windows follow each other and start from the state where
             the one before ended, instead of being drawn at random; for memory longer than a window.
         steps: optimiser steps at most; default one for five training samples, between 2000 and 15000.
-        refine_steps: iterations of L-BFGS in float64 after the steps, on windows spread evenly over all records, and on
-            whole ones too where the linear start remembers more than a window holds, as of a plant that integrates.
-            Default a twentieth of the steps, with whole records a fifth; it ends where 200 have not helped.
+        refine_steps: iterations of L-BFGS in float64 after the steps, on windows spread evenly over all records, and,
+            without horizon, on whole ones too where a linear start remembers more than a window holds, as one that
+            integrates. Default a twentieth of the steps, with whole records a fifth; it ends where 200 have not helped.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW, on all weights but the poles, storage and direct terms of the cells; 0 for none; default
             100 over the number of training samples, at most 0.1: what speaks for small weights is worth 100 samples.
@@ -191,7 +191,15 @@ def fit(
     prescribed = PrescribedGainTraining(deep, options.steps, gamma_start, gain_penalty)
     data = FitData.of(train, valid, weights, scaling, rule)
     trainee = Trainee(deep, feature_count(rule, deep.n_u + deep.n_y), options.criterion)
-    file, work = None, shared_work(trainee, batch=options.batch, shards=options.shards, in_time=sequence_parallel)
+    work = shared_work(trainee, batch=options.batch, shards=options.shards, in_time=sequence_parallel)
+    start = Beginning("random")
+    if linear_start or (linear_start is None and deep.gains() is None):
+        start = start_linear(trainee, filled_in(data.excerpt(LINEAR, rule), rule.n_init), rule, bool(linear_start))
+    longest = max(len(record) for record in data.fitted)
+    slow = work.agree(horizon is None and options.window < min(start.memory, longest))
+    if slow and refine_steps is None:
+        options = dataclasses.replace(options, refine_steps=options.steps // SLOW_SHARE)
+    file = None
     if checkpoint is not None:
         digests = {
             "train": train.digest,
@@ -199,9 +207,6 @@ def fit(
             "weights": weights_digest([*data.fitted, *data.checked]),
         }
         file = Checkpoint(checkpoint, options.trajectory | digests | {"versions": versions(), "work": work.about})
-    start = Beginning("random")
-    if linear_start or (linear_start is None and deep.gains() is None):
-        start = start_linear(trainee, filled_in(data.excerpt(LINEAR, rule), rule.n_init), rule, bool(linear_start))
     kept, started = prescribed.start(), start.words
     if kept < 1 and start.linear:
         started += f", times {kept:.3g} to fit below gamma"
@@ -210,9 +215,6 @@ def fit(
                 f"gamma is {gamma:g}, and the {started}: nothing of it would be left. A plant that integrates has no "
                 f"finite gain: give its rate of change as output, or fit without gamma; else give a larger gamma"
             )
-    slow = horizon is None and start.memory > options.window
-    if slow and refine_steps is None:
-        options = dataclasses.replace(options, refine_steps=options.steps // SLOW_SHARE)
     refined, judged = data.fixed_batches(options, whole=slow)
     with threads_for(12.0 * options.batch * options.window * layers * d_model * (n_x + d_model)):
         outcome = minimize(

@@ -39,7 +39,7 @@ REFINED = 64 * 512  # samples of windows with a horizon, on which L-BFGS works
 VALIDATION = 4096, 64  # of long data: samples of a stretch, n_init not counted, and stretches
 LINEAR = 8192, 16  # for the linear start
 REFINEMENT = 1024, 32  # for L-BFGS
-WHOLE = 2**15, 2**16  # samples of a record, and in all, that L-BFGS looks at whole
+WHOLE = 2**15, 2**16  # samples of a stretch, where whole records have more than so many (second)
 Weights = Mapping[str, Any] | None
 Records = list[Scored] | list[LongRecord]
 
@@ -123,7 +123,7 @@ class FitData:
 
         Args:
             options: of the fit.
-            whole: refine free runs over whole records too, which count as much as all windows of them.
+            whole: refine free runs over whole records too, which count as much as all windows; one has to be longer.
         """
         rule, k = options.rule, options.horizon
         refined = self.excerpt((max(REFINEMENT[0], options.window), REFINEMENT[1]), rule)
@@ -134,18 +134,18 @@ class FitData:
         windows, checked = spread_windows(refined, rule, window=options.window), whole_records(self.checked, rule)
         if not whole:
             return windows, checked
-        runs = whole_records(self._whole(), rule)
+        runs = whole_records(self._whole(options.window), rule)
         share = sum(float(run.scored.sum()) for run in runs) / sum(float(cut.scored.sum()) for cut in windows)
         return [*runs, *(replace(cut, scored=share * cut.scored) for cut in windows)], checked
 
-    def _whole(self) -> list[Scored]:
-        """Training records, or evenly spread stretches of them, of which none, nor all, is longer than `WHOLE`."""
-        lengths, (longest, most) = [len(record) for record in self.fitted], WHOLE
-        if max(lengths) <= longest and sum(lengths) <= most:
-            return [record.cut(0, len(record)) for record in self.fitted]
-        longest = min(longest, max(lengths))
-        places = stretches(lengths, longest, most // longest)
-        return [self.fitted[i].cut(first, stop) for i, first, stop in places]
+    def _whole(self, window: int) -> list[Scored]:
+        """The training records longer than a window; of more than `WHOLE` samples stretches spread over them."""
+        records = [record for record in self.fitted if len(record) > window]
+        lengths, (length, most) = [len(record) for record in records], WHOLE
+        if sum(lengths) <= most:
+            return [record.cut(0, len(record)) for record in records]
+        places = stretches(lengths, length, most // length)
+        return [records[i].cut(first, stop) for i, first, stop in places]
 
     def _require_scored(self, train: Dataset, rule: InitialState, where: str) -> None:
         left = [(~np.isnan(record.y) & record.scored[:, None])[rule.n_init :] for record in self.checked]

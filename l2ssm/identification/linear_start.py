@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
 
 from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.identification.initial import InitialState
@@ -18,6 +20,8 @@ from l2ssm.identification.trainee import Trainee, evaluate
 from l2ssm.identification.windows import Scored, whole_records
 from l2ssm.systems.state_space import StateSpace
 from l2ssm.systems.subspace import LinearFit
+
+SHARE = 0.01  # of the deviation
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
     batches = whole_records([r for r in records if len(r.u) > rule.n_init], rule)
     random, why = copy.deepcopy(trainee.state_dict()), "no order gave a finite error"
     best: tuple[float, LinearStart, dict, float] | None = None
+    longest = max((record.u for record in records), key=len)
     try:
         cells = check_start(trainee.model)
         for found in falling_orders([(r.u, r.y) for r in records], 1.0, min(MAX_ORDER, cells[0].n_x)):
@@ -68,7 +73,7 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
                 continue
             mse = evaluate(trainee, batches)
             if math.isfinite(mse) and (best is None or mse < best[0]):
-                best = mse, start, copy.deepcopy(trainee.state_dict()), memory(found.G)
+                best = mse, start, copy.deepcopy(trainee.state_dict()), memory(found.G, longest)
             if start_is_known(mse, found) or start.kept < 1:
                 break
     except (DataError, OptionError) as error:
@@ -81,13 +86,26 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
     return Beginning(f"random: {why}")
 
 
-def memory(G: StateSpace) -> float:
-    """Longest time constant of a stable system, in samples: -1 / log |lam| of its slowest pole, at least 1.
+def memory(G: StateSpace, u: NDArray[np.float64]) -> float:
+    """Longest time constant of what G does with u, in samples: -1 / log |lam| of its slowest pole, at least 1.
 
-    >>> memory(StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]])), memory(StateSpace([[1.0]], [[1.0]], [[1.0]], [[0.0]]))
-    (1.4426950408889634, inf)
+    A pole whose part of the response to u deviates by less than `SHARE` of what the largest part does is not counted:
+    such a one carries the offset of a record, and not what the input does.
+
+    Args:
+        G: a stable system.
+        u: (T, n_u), inputs of a record.
+
+    >>> u = np.sin(np.arange(100.0))[:, None]
+    >>> memory(StateSpace([[0.5]], [[1.0]], [[1.0]], [[0.0]]), u)
+    1.4426950408889634
+    >>> memory(StateSpace([[1.0]], [[1.0]], [[1.0]], [[0.0]]), u)
+    inf
     """
-    slowest = float(np.abs(G.poles()).max(initial=0.0))
+    lam, V = np.linalg.eig(G.A)
+    driven, seen = u @ np.linalg.lstsq(V, G.B.astype(complex), rcond=None)[0].T, np.linalg.norm(G.C @ V, axis=0)
+    parts = np.array([seen[i] * signal.lfilter([0, 1], [1, -lam[i]], driven[:, i]).std() for i in range(len(lam))])
+    slowest = float(np.abs(lam[parts >= SHARE * parts.max(initial=0.0)]).max(initial=0.0))
     return math.inf if slowest >= 1 else max(1.0, -1 / math.log(slowest)) if slowest > 0 else 1.0
 
 

@@ -66,6 +66,17 @@ def test_stretches_of_what_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 600 <= sum(lengths) <= 1200
 
 
+def test_records_that_are_no_longer_than_a_window_are_whole_in_the_windows() -> None:
+    """They are not taken twice, one too short for an initial state is left out, and alone they change nothing."""
+    data, options = prepared([700, 128, 100])
+    runs = [batch for batch in data.fixed_batches(options, whole=True)[0] if len(batch.u) == 1]
+    assert [run.u.shape[1] for run in runs] == [700]
+    short = Dataset([plant(600, 1.0, 1), plant(8, 1.0, 2)])
+    assert fit(short, plant(200, 1.0, 5), steps=10, **SMALL).info["refine_steps"] == 2
+    many = Dataset([plant(120, 1.0, seed) for seed in range(4)])
+    assert fit(many, steps=40, **SMALL).info["refine_steps"] == 2
+
+
 @pytest.mark.parametrize(("pole", "share"), [(1.0, 5), (0.9, 20)])
 def test_a_slow_plant_is_refined_longer(pole: float, share: int) -> None:
     """Where nobody says how long; the linear start tells whether it is slow."""
@@ -85,7 +96,20 @@ def test_the_free_run_of_an_integrating_plant_over_a_new_record() -> None:
     assert errors[0] < 0.6 * errors[1]
 
 
-def test_memory_is_the_longest_time_constant() -> None:
+def test_offsets_of_records_do_not_make_a_plant_slow() -> None:
+    records = [plant(1500, 0.7, seed) for seed in range(4)]
+    assert all(record.y is not None for record in records)
+    data = Dataset([Record(r.u, r.y + 0.1 * k, dt=1.0, name=r.name) for k, r in enumerate(records) if r.y is not None])
+    model = fit(data, steps=40, **SMALL)
+    assert model.info["linear_start"].startswith("linear model")
+    assert model.info["refine_steps"] == 2
+
+
+def test_memory_is_the_longest_time_constant_of_what_the_input_does() -> None:
+    u = np.random.default_rng(0).standard_normal((2000, 1))
     G = StateSpace(np.diag([math.exp(-1 / 30), 0.2]), np.ones((2, 1)), np.ones((1, 2)), np.zeros((1, 1)))
-    assert memory(G) == pytest.approx(30)
-    assert memory(StateSpace(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)), np.ones((1, 1)))) == 1
+    assert memory(G, u) == pytest.approx(30)
+    assert memory(StateSpace(np.zeros((0, 0)), np.zeros((0, 1)), np.zeros((1, 0)), np.ones((1, 1))), u) == 1
+    for drive, slowest in ((1e-5, 0.5), (1e-2, 0.99999)):  # an offset, a slow part
+        G = StateSpace(np.diag([0.99999, 0.5]), [[drive], [1.0]], np.ones((1, 2)), np.zeros((1, 1)))
+        assert memory(G, u) == pytest.approx(-1 / math.log(slowest))
