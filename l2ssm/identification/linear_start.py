@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from l2ssm.cells.linear_start import modes_of_any
 from l2ssm.errors import DataError, OptionError, RealizationError
 from l2ssm.identification.initial import InitialState
 from l2ssm.identification.initialize import LinearStart, calibrate, check_start, initialize
@@ -60,8 +61,7 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
     """
     batches = whole_records([r for r in records if len(r.u) > rule.n_init], rule)
     random, why = copy.deepcopy(trainee.state_dict()), "no order gave a finite error"
-    best: tuple[float, LinearStart, dict, float] | None = None
-    longest = max((record.u for record in records), key=len)
+    best: tuple[float, LinearStart, dict, StateSpace] | None = None
     try:
         cells = check_start(trainee.model)
         for found in falling_orders([(r.u, r.y) for r in records], 1.0, min(MAX_ORDER, cells[0].n_x)):
@@ -73,14 +73,15 @@ def start_linear(trainee: Trainee, records: Sequence[Scored], rule: InitialState
                 continue
             mse = evaluate(trainee, batches)
             if math.isfinite(mse) and (best is None or mse < best[0]):
-                best = mse, start, copy.deepcopy(trainee.state_dict()), memory(found.G, longest)
+                best = mse, start, copy.deepcopy(trainee.state_dict()), found.G
             if start_is_known(mse, found) or start.kept < 1:
                 break
     except (DataError, OptionError) as error:
         why = str(error)
     trainee.load_state_dict(random if best is None else best[2])
     if best is not None:
-        return Beginning(f"linear model of {best[1]}", best[3])
+        longest = max((record.u for record in records), key=len)
+        return Beginning(f"linear model of {best[1]}", memory(best[3], longest))
     if wanted:
         raise OptionError(f"no linear start: {why}")
     return Beginning(f"random: {why}")
@@ -93,7 +94,7 @@ def memory(G: StateSpace, u: NDArray[np.float64]) -> float:
     such a one carries the offset of a record, and not what the input does.
 
     Args:
-        G: a stable system.
+        G: a stable system with a basis of modes, see `modes_of_any`.
         u: (T, n_u), inputs of a record.
 
     >>> u = np.sin(np.arange(100.0))[:, None]
@@ -102,10 +103,12 @@ def memory(G: StateSpace, u: NDArray[np.float64]) -> float:
     >>> memory(StateSpace([[1.0]], [[1.0]], [[1.0]], [[0.0]]), u)
     inf
     """
-    lam, V = np.linalg.eig(G.A)
-    driven, seen = u @ np.linalg.lstsq(V, G.B.astype(complex), rcond=None)[0].T, np.linalg.norm(G.C @ V, axis=0)
-    parts = np.array([seen[i] * signal.lfilter([0, 1], [1, -lam[i]], driven[:, i]).std() for i in range(len(lam))])
-    slowest = float(np.abs(lam[parts >= SHARE * parts.max(initial=0.0)]).max(initial=0.0))
+    if G.n_x == 0:
+        return 1.0
+    modes = modes_of_any(G)
+    runs = [signal.lfilter([0, 1], [1, -pole], u @ b) for pole, b in zip(modes.lam, modes.B, strict=True)]
+    parts = np.std(runs, axis=1) * np.linalg.norm(modes.C, axis=0)
+    slowest = float(np.abs(modes.lam[parts >= SHARE * parts.max()]).max())
     return math.inf if slowest >= 1 else max(1.0, -1 / math.log(slowest)) if slowest > 0 else 1.0
 
 

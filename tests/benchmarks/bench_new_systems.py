@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -152,6 +153,18 @@ def records(name: str) -> tuple[Dataset, Dataset]:
     return found[0], found[1]
 
 
+def start_of(train: Dataset) -> int:
+    """n_init: 50 samples, or a quarter of them."""
+    return max(1, min(50, train.T // 4))
+
+
+def nrmse(model: Any, test: Dataset, n_init: int) -> Array:
+    """RMS error of the free run over the standard deviation of y, a channel, four digits."""
+    measured = test[0].y
+    assert measured is not None
+    return np.round(np.ravel(rmse([measured], model.simulate(test), n_init)) / measured.std(axis=0), 4)
+
+
 def main() -> None:
     """One row a system, a family and a seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -162,8 +175,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in options.systems.split(","):
         train, test = records(name)
-        measured, n_init = test[0].y, max(1, min(50, train.T // 4))
-        assert measured is not None
+        n_init = start_of(train)
         for family in options.families.split(","):
             for seed in range(1 if family == "linear" else options.seeds):
                 began = time.monotonic()
@@ -173,9 +185,9 @@ def main() -> None:
                 except DataError as error:  # nothing to prescribe
                     print(f"{name:10s} {family:9s} seed {seed}  refused: {error}", flush=True)
                     continue
-                error = np.ravel(rmse([measured], model.simulate(test), n_init)) / measured.std(axis=0)
+                error = nrmse(model, test, n_init)
                 used = time.monotonic() - began
-                print(f"{name:10s} {family:9s} seed {seed}  NRMSE {np.round(error, 4)}  {used:.0f} s", flush=True)
+                print(f"{name:10s} {family:9s} seed {seed}  NRMSE {error}  {used:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

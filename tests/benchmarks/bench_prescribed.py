@@ -27,12 +27,13 @@ import time
 
 import numpy as np
 import torch
-from bench_new_systems import records
+from bench_new_systems import nrmse as error_on
+from bench_new_systems import records, start_of
 
 import l2ssm as ls
-from l2ssm.analysis.metrics import rmse
 from l2ssm.cells import BOUNDED_CELLS
 from l2ssm.data.record import Record
+from l2ssm.identification.accuracy import TIMES_PEAK
 from l2ssm.identification.linear_baseline import fit_linear
 from l2ssm.systems.state_space import StateSpace
 
@@ -141,15 +142,15 @@ def run_systems(options: argparse.Namespace) -> None:
     """One row a simulated system, at three times the peak gain of its best linear model, and a cell."""
     for name in options.systems.split(","):
         train, test = records(name)
-        measured, n_init = test[0].y, max(1, min(50, train.T // 4))
+        n_init = start_of(train)
         linear = fit_linear(train, n_init)
-        gamma = 3 * linear.peak_gain()
+        gamma = TIMES_PEAK * linear.peak_gain()
         for cell in ("linear", *options.cells.split(",")):
             began = time.monotonic()
             model = linear if cell == "linear" else ls.fit(train, cell=cell, gamma=gamma, n_init=n_init)
-            error = np.ravel(rmse([measured], model.simulate(test), n_init)) / measured.std(axis=0)
+            error = error_on(model, test, n_init)
             used = time.monotonic() - began
-            print(f"{name:10s} gamma {gamma:7.4g} {cell:18s} NRMSE {np.round(error, 4)}  {used:.0f} s", flush=True)
+            print(f"{name:10s} gamma {gamma:7.4g} {cell:18s} NRMSE {error}  {used:.0f} s", flush=True)
 
 
 def gains(model: ls.Model) -> tuple[float, float]:
@@ -177,9 +178,8 @@ def main() -> None:
     parser.add_argument("--gamma", type=float, default=8.0, help="tanks, V/V")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    {"teacher": run_teachers, "defaults": run_defaults, "tanks": run_tanks, "systems": run_systems}[options.table](
-        options
-    )
+    tables = {"teacher": run_teachers, "defaults": run_defaults, "tanks": run_tanks, "systems": run_systems}
+    tables[options.table](options)
 
 
 if __name__ == "__main__":
